@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from vlcorpus.errors import SourceError
+from vlcorpus.probe.compare import compare, paired_bootstrap
+
+
+def _runs(metric: str, values: list[float]) -> dict[int, dict[str, float]]:
+    return {seed: {metric: value} for seed, value in enumerate(values)}
+
+
+def test_the_interval_is_students() -> None:
+    comparison = compare({"raw": _runs("top1", [0.30, 0.32, 0.31]), "kept": _runs("top1", [0.55, 0.56, 0.57])}, "raw")
+    (row,) = comparison.rows
+    change = np.array([0.25, 0.24, 0.26])
+    error = change.std(ddof=1) / math.sqrt(3)
+    assert row.difference == pytest.approx(0.25)
+    assert (row.lower, row.upper) == (
+        pytest.approx(0.25 - 4.302652730 * error),
+        pytest.approx(0.25 + 4.302652730 * error),
+    )
+    assert row.smallest_detectable == pytest.approx((4.302652730 + 1.060660172) * error)
+    assert (row.seeds, row.seeds_won, row.improvement, row.regression) == (3, 3, True, False)
+    assert row.verdict == "kept better than raw by 25.0 points [22.5, 27.5], 3/3 seeds"
+
+
+def test_no_difference_says_what_would_have_shown() -> None:
+    (row,) = compare({"raw": _runs("top1", [0.30, 0.32, 0.31]), "kept": _runs("top1", [0.31, 0.31, 0.32])}, "raw").rows
+    assert not row.improvement and not row.regression
+    assert row.verdict == "no difference shown between kept and raw (+0.3 points, smallest detectable 3.6 points)"
+
+
+def test_lower_is_better_for_nll() -> None:
+    (row,) = compare(
+        {"raw": _runs("shapes.nll", [1.90, 1.92, 1.91]), "kept": _runs("shapes.nll", [1.01, 1.02, 1.03])}, "raw"
+    ).rows
+    assert row.improvement
+    assert row.seeds_won == 3
+    assert row.verdict.startswith("kept better than raw by 0.890 [0.8")
+    (row,) = compare(
+        {"raw": _runs("shapes.nll", [1.01, 1.02, 1.03]), "kept": _runs("shapes.nll", [1.90, 1.92, 1.91])}, "raw"
+    ).rows
+    assert row.regression
+    assert row.verdict.startswith("kept worse than raw by 0.890 [0.8")
+    assert row.verdict.endswith("3/3 seeds")
+
+
+def test_regressions_are_listed() -> None:
+    before = {seed: {"count": 0.96 + seed / 1000, "top1": 0.3} for seed in range(3)}
+    after = {seed: {"count": 0.92 + seed / 900, "top1": 0.5} for seed in range(3)}
+    comparison = compare({"raw": before, "kept": after}, "raw")
+    assert [row.metric for row in comparison.rows] == ["count", "top1"]
+    assert [row.metric for row in comparison.regressions] == ["count"]
+    assert compare({"raw": before, "kept": after}, "raw", ["top1"]).regressions == ()
+
+
+def test_one_seed_gives_no_interval() -> None:
+    (row,) = compare({"raw": _runs("top1", [0.3]), "kept": _runs("top1", [0.4])}, "raw").rows
+    assert row.lower is None and row.upper is None
+    assert not row.improvement and not row.regression
+    assert row.verdict == "kept +10.0 points against raw in one seed: run two more at least"
+
+
+def test_only_shared_seeds_count_and_equal_runs_do_not_differ() -> None:
+    runs = _runs("top1", [0.3, 0.4, 0.5])
+    (row,) = compare({"raw": runs, "kept": {seed: runs[seed] for seed in (1, 2)}}, "raw").rows
+    assert row.seeds == 2
+    assert (row.lower, row.upper) == (0, 0)
+    assert not row.improvement and not row.regression
+
+
+def test_every_arm_is_compared_with_the_baseline() -> None:
+    runs = {name: _runs("top1", [0.1 * step, 0.1 * step + 0.01]) for step, name in enumerate(("a", "b", "c"), 1)}
+    comparison = compare(runs, "b")
+    assert comparison.arms == ("a", "c")
+    assert [row.difference > 0 for row in comparison.rows] == [False, True]
+
+
+def test_two_arms_that_do_not_differ_are_called_different_one_time_in_twenty() -> None:
+    generator = np.random.default_rng(0)
+    called = 0
+    for _ in range(1000):
+        first, second = generator.normal(0.5, 0.02, (2, 4))
+        (row,) = compare({"a": _runs("m", list(first)), "b": _runs("m", list(second))}, "a").rows
+        called += row.improvement or row.regression
+    assert 30 <= called <= 70
+
+
+@pytest.mark.parametrize(
+    ("results", "baseline", "metrics", "message"),
+    [
+        ({"raw": _runs("m", [1.0]), "kept": _runs("m", [1.0])}, "row", None, "row"),
+        ({"raw": _runs("m", [1.0])}, "raw", None, "one arm"),
+        ({"raw": _runs("m", [1.0]), "kept": _runs("m", [1.0])}, "raw", ["top1"], "top1"),
+        ({"raw": {0: {"m": 1.0}}, "kept": {1: {"m": 1.0}}}, "raw", None, "no seed in common"),
+        ({"raw": _runs("m", [1.0]), "kept": _runs("m", [math.nan])}, "raw", None, "not a number"),
+    ],
+)
+def test_what_cannot_be_compared(results: dict, baseline: str, metrics: list[str] | None, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        compare(results, baseline, metrics)
+
+
+def test_the_bootstrap_against_plain_resampling() -> None:
+    generator = np.random.default_rng(1)
+    before, after = generator.random(300) < 0.4, generator.random(300) < 0.5
+    difference, lower, upper = paired_bootstrap(after, before, seed=3)
+    change = after.astype(float) - before.astype(float)
+    plain = np.array([change[generator.integers(300, size=300)].mean() for _ in range(4000)])
+    assert difference == pytest.approx(change.mean())
+    assert (lower, upper) == (
+        pytest.approx(np.quantile(plain, 0.025), abs=0.01),
+        pytest.approx(np.quantile(plain, 0.975), abs=0.01),
+    )
+    assert paired_bootstrap(after, before, seed=3) == (difference, lower, upper)
+
+
+def test_the_bootstrap_of_numbers() -> None:
+    generator = np.random.default_rng(2)
+    before, after = generator.normal(0, 1, 400), generator.normal(0.3, 1, 400)
+    difference, lower, upper = paired_bootstrap(after, before, draws=2000)
+    half = 1.96 * (after - before).std() / 20
+    assert (lower, upper) == (pytest.approx(difference - half, abs=0.03), pytest.approx(difference + half, abs=0.03))
+
+
+def test_the_bootstrap_wants_the_same_images() -> None:
+    with pytest.raises(ValueError):
+        paired_bootstrap(np.ones(3, bool), np.ones(4, bool))
+    with pytest.raises(ValueError):
+        paired_bootstrap(np.ones(0, bool), np.ones(0, bool))

@@ -1,0 +1,118 @@
+"""`vlcorpus demo`: the whole walk over a picture world, offline.
+
+A small website of drawn pictures with the web's noise is written and served on loopback; the real stages crawl,
+download, score, filter and train on it; a table and a report say what the filtering did. The same command resumes.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..corpus import Corpus, read_json
+from ..pipeline import recipe as recipes
+from . import output, running
+
+TRUSTED, EXAM = 3_000, 2_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    folder: Path
+    pairs: int
+    seeds: int
+    seed: int
+    workers: int | None
+    steps: int | None = None
+    pictures: int = EXAM
+    trusted: int = TRUSTED
+
+
+def run(demo: Demo) -> Path:
+    """Do the demo; returns the report's path."""
+    from ..world.server import Served
+
+    start = time.monotonic()
+    world, trusted, corpus = (demo.folder / name for name in ("world", "trusted", "corpus"))
+    site = draw_world(demo, world)
+    output.note(f"the filter model learns from {demo.trusted:,} trusted pairs ({trusted})")
+    _recipe("demo-filter", trusted, demo.workers, [])
+    with Served(site) as served:
+        where = " ".join(served.connect_to)
+        output.note(f"the picture world is served on 127.0.0.1:{served.port}; the walk begins ({corpus})")
+        seeds = ", ".join(map(str, range(demo.seeds)))
+        settings = [f"train-probe.seeds=[{seeds}]", f"report.commands={_commands(demo, where)}"]
+        settings += [f"{stage}.connect_to=['{where}']" for stage in ("crawl", "download")]
+        if demo.steps is not None:
+            settings.append(f"train-probe.steps={demo.steps}")
+        _recipe("demo", corpus, demo.workers, settings)
+    report = corpus / "reports" / "report.html"
+    show(Corpus.open(corpus), "exam")
+    output.note(f"the whole walk took {time.monotonic() - start:.1f} s")
+    output.say(f"report: {report}")
+    return report
+
+
+def draw_world(demo: Demo, world: Path) -> Path:
+    """Write site, trusted set and exam where they are not yet; returns the folder to serve."""
+    from ..io.commit import explained, write_json
+    from ..world.exam import write_exam
+    from ..world.site import WorldSettings, write_site
+    from ..world.trusted import write_trusted
+
+    settings = {"pairs": demo.pairs, "seed": demo.seed, "trusted": demo.trusted, "pictures": demo.pictures}
+    marker = world / "drawn.json"
+    with explained(world):
+        world.mkdir(parents=True, exist_ok=True)
+    if not marker.is_file() or read_json(marker) != settings:
+        output.note(
+            f"drawing a picture world: {demo.pairs:,} pairs on its pages, {demo.pictures:,} pictures for the exam"
+        )
+        write_site(world / "site", WorldSettings(pairs=demo.pairs, seed=demo.seed))
+        write_trusted(world / "trusted", demo.trusted, demo.seed)
+        write_exam(world / "exam", demo.pictures, demo.seed)
+        write_json(marker, settings)
+    return world / "site" / "site"
+
+
+def _recipe(name: str, corpus: Path, workers: int | None, settings: list[str]) -> None:
+    loaded = recipes.load(recipes.find(name), corpus=corpus, overrides=settings)
+    running.do(corpus, loaded.stages, workers=workers, dry_run=False, as_json=False, shard_rows=loaded.shard_rows)
+
+
+def _commands(demo: Demo, where: str) -> list[str]:
+    """How to do each step by hand; the site must be served while crawl and download run."""
+    top = demo.folder
+    network = "--allow-private 127.0.0.0/8 --connect-to world.test:80:127.0.0.1:PORT"
+    return [
+        f"serve: python -m vlcorpus.world.server {top}/world/site/site --port PORT",
+        f"filter model: vlcorpus run demo-filter {top}/trusted",
+        f"crawl: vlcorpus crawl {top}/corpus http://world.test/ {network}",
+        f"download: vlcorpus download {top}/corpus --image-size 64 --min-image-size 16 {network}",
+        f"embed: vlcorpus embed {top}/corpus --model {top}/trusted/probes/filter",
+        f"filter: vlcorpus filter {top}/corpus --top-fraction 0.3 --decision filtered",
+        f"dedup: vlcorpus dedup {top}/corpus --radius 3",
+        f"split: vlcorpus split {top}/corpus --train 0.95 --test 0.05",
+        f"export: vlcorpus export {top}/corpus {top}/exports/filtered --decision filtered --duplicates default "
+        "--split default",
+        f"train: vlcorpus train-probe {top}/corpus filtered --on {top}/exports/filtered/train",
+        f"evaluate: vlcorpus evaluate {top}/corpus {top}/world/exam/suite.yaml",
+        f"compare: vlcorpus compare {top}/corpus raw filtered random --suite exam --baseline raw",
+    ]
+
+
+def show(corpus: Corpus, suite: str) -> None:
+    """The comparison as a table on stdout."""
+    found: dict[str, Any] = read_json(corpus.layer(f"comparisons/{suite}").path("comparison.json"))
+    rows = []
+    for row in found["rows"]:
+        scale = 1 if row["lower_is_better"] else 100
+        low, high = row["lower"], row["upper"]
+        interval = "" if low is None else f"[{scale * low:+.1f}, {scale * high:+.1f}]"
+        mark = "worse" if row["regression"] else ""
+        values = (f"{scale * row[name]:.1f}" for name in ("baseline_mean", "mean"))
+        rows.append((row["metric"], row["arm"], *values, f"{scale * row['difference']:+.1f}", interval, mark))
+    heads = ("metric", "arm", found["baseline"], "arm's", "difference", f"{100 * found['confidence']:g} %", "")
+    output.table(heads, rows, numbers=(2, 3, 4, 5))

@@ -1,0 +1,263 @@
+"""A corpus: a directory of layers, each layer a set of committed units.
+
+    corpus = Corpus.open(Path("birds"))
+    shards = corpus.layer("shards")
+    shards.units()                 ('00000', '00001')      what is committed, in order
+    shards.stats("00000")["kept"]  9412
+    shards.path("00000.tar")
+
+A unit (a shard, a seed, or "all" for a reduction) exists when its stats file does; everything else on disk is
+invisible. Nothing inside a corpus names an absolute path, so moving it leaves it whole. One writer at a time holds
+`lock`. A layer called `out:FOLDER` lies outside: what an export wrote.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import schema
+from .errors import CorpusError, UsageError
+from .io.commit import explained, write_json
+
+FILE = "corpus.yaml"
+LEAST_FREE_BYTES = 32 * 1024 * 1024
+SHARD_ROWS = 10_000
+_UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer's folder and its committed units."""
+
+    name: str
+    folder: Path
+
+    @property
+    def _suffix(self) -> str:
+        return "_stats.json" if self.name == "shards" else ".json"
+
+    def marker(self, unit: str) -> str:
+        """The stats file whose presence is the commit."""
+        return unit + self._suffix
+
+    def units(self) -> tuple[str, ...]:
+        """Names of the committed units, sorted; "all" is not among them."""
+        if not self.folder.is_dir():
+            return ()
+        ends = self._suffix
+        names = (entry.name for entry in os.scandir(self.folder) if entry.name.endswith(ends) and entry.is_file())
+        found = (name.removesuffix(ends) for name in names)
+        return tuple(sorted(unit for unit in found if unit != "all" and _UNIT.fullmatch(unit)))
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def stats(self, unit: str) -> dict[str, Any] | None:
+        """The stats of a committed unit, or None. CorpusError where the file is damaged."""
+        path = self.folder / self.marker(unit)
+        try:
+            text = path.read_text("utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            found = json.loads(text)
+            if not isinstance(found, dict) or not isinstance(found["outputs"], dict):
+                raise TypeError("no outputs")
+        except (ValueError, TypeError, KeyError) as error:
+            raise CorpusError(f"damaged {path} ({error})", "remove it; the unit is then made again") from error
+        return found
+
+    def digest(self, unit: str) -> str:
+        """Names the content of a committed unit (without volatile columns); CorpusError where it is not committed."""
+        stats = self.stats(unit)
+        if stats is None:
+            raise CorpusError(f"{self.name}/{unit} is not there", "run `vlcorpus status` to see what is")
+        parts = sorted((name, each.get("digest", each["sha256"])) for name, each in stats["outputs"].items())
+        return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+
+    def digest_all(self) -> str:
+        """Names the content of all committed units, a reduction's "all" included."""
+        units = (*self.units(), "all") if (self.folder / self.marker("all")).is_file() else self.units()
+        parts = [(unit, self.digest(unit)) for unit in units]
+        return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus directory, opened. Cheap to make and to send to a worker."""
+
+    path: Path
+    name: str
+    digits: int
+    shard_rows: int
+    seed: int
+
+    @classmethod
+    def create(cls, path: Path, *, shard_rows: int | None = None, digits: int = 5, seed: int = 0) -> Corpus:
+        """Make an empty corpus, or open the one that is there."""
+        _refuse_url(path)
+        if (path / FILE).exists():
+            corpus = cls.open(path)
+            if shard_rows is not None and shard_rows != corpus.shard_rows:
+                raise UsageError(
+                    f"{path} was created with shard_rows {corpus.shard_rows}, not {shard_rows}",
+                    "leave --shard-rows away: it is fixed when a corpus is created",
+                )
+            return corpus
+        with explained(path):
+            if path.is_file():
+                raise NotADirectoryError(20, "a file", str(path))
+            if path.is_dir() and any(path.iterdir()):
+                raise CorpusError(
+                    f"{path} is not empty and is no corpus", "name a new folder, or the folder that holds corpus.yaml"
+                )
+            path.mkdir(parents=True, exist_ok=True)
+            rows = SHARD_ROWS if shard_rows is None else shard_rows
+            about = {
+                "name": path.resolve().name,
+                "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                "schema_version": schema.VERSION,
+                "digits": digits,
+                "shard_rows": rows,
+                "seed": seed,
+            }
+            temporary = path / (FILE + ".tmp")
+            temporary.write_text(yaml.safe_dump(about, sort_keys=False), "utf-8")
+            os.replace(temporary, path / FILE)
+        return cls(path, about["name"], digits, rows, seed)
+
+    @classmethod
+    def open(cls, path: Path) -> Corpus:
+        """The corpus at `path`. CorpusError where there is none, or one that a newer vlcorpus wrote."""
+        _refuse_url(path)
+        file = path / FILE
+        try:
+            about = yaml.safe_load(file.read_text("utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            raise CorpusError(
+                f"no corpus at {path}", f"make one: `vlcorpus import {path} LIST` or `vlcorpus crawl {path} URL`"
+            ) from None
+        except PermissionError:
+            raise CorpusError(f"cannot read {file}", "ask for permission to read it") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise CorpusError(f"damaged {file}", "restore it from a copy") from error
+        try:
+            version = int(about["schema_version"])
+            if version > schema.VERSION:
+                raise CorpusError(
+                    f"{path} has schema version {version}; this vlcorpus reads up to {schema.VERSION}",
+                    "install a newer vlcorpus: `pip install -U vlcorpus`",
+                )
+            return cls(path, str(about["name"]), int(about["digits"]), int(about["shard_rows"]), int(about["seed"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorpusError(f"damaged {file} ({error})", "restore it from a copy") from error
+
+    def layer(self, name: str) -> Layer:
+        outside = name.removeprefix("out:")
+        return Layer(name, Path(outside) if outside != name else self.path / name)
+
+    def layers(self, below: str) -> tuple[str, ...]:
+        """Names of the layers directly below a folder, as `scores` -> `similarity`, `phash`."""
+        folder = self.path / below
+        if not folder.is_dir():
+            return ()
+        return tuple(sorted(each.name for each in folder.iterdir() if each.is_dir()))
+
+    def shard_name(self, number: int) -> str:
+        if number >= 10**self.digits:
+            raise CorpusError(f"more shards than {self.digits} digits can name", "begin a second corpus")
+        return f"{number:0{self.digits}d}"
+
+    def key(self, shard: str, row: int) -> str:
+        """Position name of a row: the shard's number, then the row's, zero-padded (img2dataset's rule)."""
+        return f"{shard}{row:0{len(str(self.shard_rows - 1))}d}"
+
+    @contextlib.contextmanager
+    def lock(self, command: str) -> Iterator[None]:
+        """Hold the corpus for writing; CorpusError naming the holder where somebody else does.
+
+        Also refuses a folder that cannot be written to or a disk that is nearly full, before any work.
+        """
+        file = self.path / ".lock"
+        if not os.access(self.path, os.W_OK):
+            raise CorpusError(f"cannot write to {self.path}", "choose a folder you may write to")
+        if shutil.disk_usage(self.path).free < LEAST_FREE_BYTES:
+            raise CorpusError(f"the disk is full ({self.path})", "make room and run the same command again: it resumes")
+        with explained(file), open(file, "a+", encoding="utf-8") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held.seek(0)
+                raise CorpusError(
+                    f"{self.path} is in use ({_holder(held.read())})", "wait until that run has ended, or end it"
+                ) from None
+            held.truncate(0)
+            about = {"pid": os.getpid(), "host": socket.gethostname(), "command": command}
+            held.write(json.dumps(about))
+            held.flush()
+            try:
+                yield
+            finally:
+                held.truncate(0)
+
+    def log(self, name: str) -> Path:
+        """Where a run writes its events."""
+        folder = self.path / "log"
+        with explained(folder):
+            folder.mkdir(exist_ok=True)
+        return folder / f"{name}.jsonl"
+
+    def find(self, below: str, name: str | None, *, flag: str, make: str) -> str:
+        """The one layer below `below`, or the one called `name`; the error lists them or says how to make one."""
+        known = self.layers(below)
+        if name is not None:
+            if name not in known:
+                raise UsageError(f"no {below}/{name} in {self.path}", _known(known, make))
+            return name
+        if len(known) == 1:
+            return known[0]
+        if not known:
+            raise UsageError(f"nothing in {self.path}/{below}", f"make it: `{make}`")
+        raise UsageError(f"several in {self.path}/{below}: {', '.join(known)}", f"choose one with {flag}")
+
+
+def _known(known: Sequence[str], make: str) -> str:
+    return f"there are: {', '.join(known)}" if known else f"make it: `{make}`"
+
+
+def _holder(text: str) -> str:
+    try:
+        about = json.loads(text)
+        return f"pid {about['pid']} on {about['host']}: {about['command']}"
+    except (ValueError, KeyError, TypeError):
+        return "by another run"
+
+
+def _refuse_url(path: Path) -> None:
+    if re.match(r"[a-z][a-z0-9+.-]*:/", str(path), re.IGNORECASE):
+        raise UsageError(f"a URL stands where a corpus folder is wanted ({path})", "name a folder first, then the URL")
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file of ours; CorpusError where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"cannot read {path}: {error}", "run the command that makes it again") from error
+
+
+__all__ = ["Corpus", "Layer", "read_json", "write_json"]

@@ -1,0 +1,132 @@
+"""Fetches many URLs at once, within bounds, from public addresses only, and never fails for a URL.
+
+    manners = Manners(user_agent="vlcorpus/0.1 (+https://example.org/bot)")
+    with Fetcher(manners, Limits(), accept="image/*", encodings="identity") as fetcher:
+        for index, response in fetcher.fetch_all(urls):
+            if response.reason is None:
+                ...  # response.body is whole
+
+Every URL gives exactly one Response, with `reason` None or one of REASONS (or what `inspect_headers` returned). Hosts
+take turns; redirects are followed here, each hop being checked again; a server's Retry-After is obeyed.
+
+The connections live in a thread of the fetcher's own, so that a consumer that takes its time (decoding, writing a
+shard) does not let transfers time out. A Fetcher may be used from several threads. After a fork, make a new one.
+
+Cost: 0.06 ms of CPU a small request on loopback, 0.13 ms one of 109 kB; one thread; at most Limits.max_held_bytes of
+bodies for each `fetch_all`. Not for: pages that need a browser, uploads, logins (nothing is sent but Host, User-Agent,
+Accept and Accept-Encoding), or networks where the web is reached through a proxy: proxies are never used, because
+behind one the address connected to cannot be checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+
+from vlcorpus.errors import UsageError
+from vlcorpus.net.address import networks
+from vlcorpus.net.loop import Batch, Job, Loop
+from vlcorpus.net.response import REASONS, Limits, Manners, Response
+from vlcorpus.net.url import requestable
+from vlcorpus.net.wire import Inspect, Ledger, Wire
+
+__all__ = ["REASONS", "Fetcher", "Limits", "Manners", "Response"]
+
+# URLs taken from the iterable before their turn, per connection: so many hosts to choose from.
+_LOOKAHEAD = 16
+
+
+class Fetcher:
+    """A pool of connections. Use as a context manager, or call `close`.
+
+    accept: the Accept header. encodings: the Accept-Encoding header; one layer of gzip or deflate is decoded even if it
+        was not asked for, anything else is "bad_encoding".
+    inspect_headers: sees the headers of each answer in 200-299; a returned reason ends the transfer there, before the
+        body. It runs in the fetcher's thread and must be quick.
+    delay: the seconds between two requests to an origin (`https://example.com`), None for none. It runs in the
+        fetcher's thread and must not fetch.
+    Raises UsageError for settings that cannot be.
+    """
+
+    def __init__(
+        self,
+        manners: Manners,
+        limits: Limits | None = None,
+        accept: str = "*/*",
+        inspect_headers: Inspect | None = None,
+        *,
+        encodings: str = "gzip, deflate",
+        delay: Callable[[str], float | None] | None = None,
+    ) -> None:
+        limits = limits or Limits()
+        _check(manners, accept, encodings)
+        self._window = manners.concurrency * _LOOKAHEAD
+        allow = networks(manners.allow_private)
+        request_headers = [f"Accept: {accept}", f"Accept-Encoding: {encodings}"]
+
+        def wire(ledger: Ledger) -> Wire:
+            return Wire(manners, limits, allow, request_headers, inspect_headers, ledger)
+
+        self._loop = Loop(manners, limits, wire, delay)
+
+    def __enter__(self) -> Fetcher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop what is under way and close all connections; harmless when done twice."""
+        self._loop.close()
+
+    def fetch(self, url: str) -> Response:
+        """The answer to one URL."""
+        return next(response for _, response in self.fetch_all((url,)))
+
+    def fetch_all(self, urls: Iterable[str]) -> Iterator[tuple[int, Response]]:
+        """(index into `urls`, answer) for each URL, in the order of completion.
+
+        `urls` is read as needed, in the caller's thread, a bounded number ahead of the answers. Closing the iterator
+        drops what is under way.
+        """
+        batch = Batch()
+        source = enumerate(urls)
+        outstanding = 0
+        exhausted = False
+        try:
+            while True:
+                while not exhausted and outstanding < self._window:
+                    following = next(source, None)
+                    if following is None:
+                        exhausted = True
+                        break
+                    index, found = following
+                    url, reason = requestable(found)
+                    if reason is not None:
+                        yield index, Response(url=found, reason=reason, message="not a URL that may be requested")
+                        continue
+                    self._loop.submit(Job(batch, index, found, url))
+                    outstanding += 1
+                if not outstanding:
+                    return
+                index, response = self._loop.wait(batch)
+                outstanding -= 1
+                yield index, response
+        finally:
+            if outstanding:
+                self._loop.cancel(batch)
+
+
+def _check(manners: Manners, accept: str, encodings: str) -> None:
+    for name, text in (("user_agent", manners.user_agent), ("accept", accept), ("encodings", encodings)):
+        if not text.isascii() or not text.isprintable() or not text.strip():
+            raise UsageError(f"{name} {text!r} cannot be sent in a header", "use printable ASCII characters")
+    if manners.concurrency < 1 or manners.per_host < 1:
+        raise UsageError("concurrency and per_host must be at least 1")
+    for rule in manners.connect_to:
+        if rule.count(":") < 3 or not rule.isprintable():
+            raise UsageError(
+                f"connect_to {rule!r} is not host:port:address:port", "example: example.com:443:127.0.0.1:8443"
+            )

@@ -1,0 +1,140 @@
+"""A plan: stages in order, with what each waits for and what of it is done, stale or to do.
+
+plan = make_plan(corpus, [Filter(min_sim=0.28)])
+plan.added              the stages that had to be put in front, because what they make is not whole yet
+plan.outlook()          per stage: units done, stale, to do, as far as the corpus shows before it runs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..corpus import Corpus
+from ..errors import UsageError
+from ..stages import registry
+from ..stages.base import Stage
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a plan. followed: number of the step whose units it follows; upstream: steps to be whole first."""
+
+    stage: Stage
+    followed: int | None = None
+    upstream: tuple[int, ...] = ()
+    added: bool = False
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """How much of a step is done. `later` says that more units may come from the steps before it."""
+
+    stage: str
+    makes: str
+    done: int
+    stale: int
+    todo: int
+    later: bool
+    added: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    corpus: Corpus
+    steps: tuple[Step, ...]
+
+    @property
+    def added(self) -> tuple[Stage, ...]:
+        return tuple(step.stage for step in self.steps if step.added)
+
+    def outlook(self) -> list[Outlook]:
+        found: list[Outlook] = []
+        for step in self.steps:
+            before = [found[number] for number in (*step.upstream, *_some(step.followed))]
+            open_before = [each for each in before if each.todo or each.stale or each.later]
+            blocked = any(found[number] in open_before for number in step.upstream)
+            counts = {"done": 0, "stale": 0, "todo": 0}
+            if not blocked:
+                for unit in step.stage.units(self.corpus):
+                    counts[state(step.stage, self.corpus, unit)] += 1
+            elif step.stage.follows is None:
+                counts["todo"] = 1
+            later = bool(open_before) and (blocked or step.followed is not None) and step.stage.follows is not None
+            found.append(
+                Outlook(
+                    stage=step.stage.name,
+                    makes=step.stage.made(),
+                    done=counts["done"],
+                    stale=counts["stale"],
+                    todo=counts["todo"],
+                    later=later,
+                    added=step.added,
+                )
+            )
+        return found
+
+
+def _some(number: int | None) -> tuple[int, ...]:
+    return () if number is None else (number,)
+
+
+def state(stage: Stage, corpus: Corpus, unit: str) -> str:
+    """`done`, `stale` (made with other settings or inputs) or `todo`."""
+    stats = stage.layer(corpus).stats(unit)
+    if stats is None:
+        return "todo"
+    if stage.settled(corpus, unit):
+        return "done"
+    return "done" if stats.get("fingerprint") == stage.fingerprint(corpus, unit) else "stale"
+
+
+def make_plan(corpus: Corpus, stages: Sequence[Stage]) -> Plan:
+    """Order stages by what they need; put in front what is missing and can be made with known settings.
+
+    Raises UsageError naming the stage and the layer where something is missing that nothing can make.
+    """
+    steps: list[Step] = []
+    for stage in stages:
+        _append(corpus, steps, stage, added=False, pending=())
+    return Plan(corpus, tuple(steps))
+
+
+def _append(corpus: Corpus, steps: list[Step], stage: Stage, *, added: bool, pending: tuple[str, ...]) -> None:
+    followed = _maker(corpus, steps, stage, stage.follows, pending) if stage.follows else None
+    upstream = []
+    if followed is not None and steps[followed].stage.follows is None:
+        upstream.append(followed)  # a reduction brings all its shards at once
+        followed = None
+    for name in stage.wanted():
+        number = _maker(corpus, steps, stage, name, pending)
+        if number is not None:
+            upstream.append(number)
+    stage.check(corpus)
+    steps.append(Step(stage, followed, tuple(upstream), added))
+
+
+def _maker(corpus: Corpus, steps: list[Step], stage: Stage, name: str, pending: tuple[str, ...]) -> int | None:
+    """Number of the step that makes the layer `name`, put in front if need be; None where the corpus has it whole."""
+    for number in reversed(range(len(steps))):
+        if any(covers(made, name) for made in steps[number].stage.brings()):
+            return number
+    if name in pending:
+        return None
+    maker = registry.maker(corpus, name, stage)
+    if maker is None:
+        if corpus.layer(name).folder.is_dir():
+            return None
+        raise UsageError(f"{stage.name} needs {name}, which {corpus.path} does not have", registry.how_to_make(name))
+    trial = list(steps)
+    _append(corpus, trial, maker, added=True, pending=(*pending, name))
+    new = Plan(corpus, tuple(trial)).outlook()[len(steps) :]
+    if any(each.todo or each.stale or each.later for each in new):
+        steps[:] = trial
+        return len(steps) - 1
+    return None
+
+
+def covers(made: str, wanted: str) -> bool:
+    """Whether a stage that makes `made` brings (a part of) the layer `wanted`: `embeddings` covers `embeddings/x`."""
+    return made == wanted or made.startswith(wanted + "/") or wanted.startswith(made + "/")

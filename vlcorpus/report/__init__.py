@@ -1,0 +1,1 @@
+"""Reports: plain dataclasses in, one self-contained HTML page out."""

@@ -1,0 +1,292 @@
+"""Sections of a report as HTML: one function for each kind of section in `vlcorpus.report.model`."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from collections.abc import Iterable, Sequence
+
+from vlcorpus.report import charts
+from vlcorpus.report.axes import number, share
+from vlcorpus.report.markup import Html, element, join, shown
+from vlcorpus.report.model import (
+    Cell,
+    Column,
+    Commands,
+    Crosstab,
+    Curves,
+    Forest,
+    Funnel,
+    FunnelStep,
+    Histogram,
+    Picture,
+    Pictures,
+    Provenance,
+    Section,
+    Table,
+)
+
+MAX_JPEG = 1 << 20
+"""Bytes of a picture beyond which it is left out: a page of a few dozen should still open on a phone."""
+JPEG_HEAD = b"\xff\xd8\xff"
+
+TONE_WORDS = {"good": "better", "bad": "worse", "unsure": "no difference shown"}
+
+
+def section_body(section: Section) -> Html:
+    """What stands between a section's title and its note."""
+    match section:
+        case Funnel():
+            return _funnel(section)
+        case Crosstab():
+            return _crosstab(section)
+        case Histogram():
+            return _histogram(section)
+        case Pictures():
+            return _pictures(section)
+        case Curves():
+            return _curves(section)
+        case Forest():
+            return _forest(section)
+        case Table():
+            return _table(section.title, section.columns, section.rows, visible=False)
+        case Commands():
+            return _commands(section)
+        case Provenance():
+            return _provenance(section)
+
+
+def _funnel(section: Funnel) -> Html:
+    known = any(step.truth is not None for step in section.steps)
+    total = sum(step.count for step in section.steps)
+    heads = [_head("Stage"), _head("Reason"), _head("Pairs", "n"), _head("Share", "n share"), _head("", "bar")]
+    if known:
+        heads += [_head("Planted", "n"), _head("Agrees", "n")]
+    rows: list[Html] = []
+    for stage, steps in itertools.groupby(section.steps, key=lambda step: step.stage):
+        listed = list(steps)
+        for place, step in enumerate(listed):
+            cells = []
+            if place == 0:
+                cells.append(element("th", stage, class_="stage", scope="rowgroup", rowspan=len(listed)))
+            cells += [
+                element("th", _breakable(step.reason), element("small", step.step), scope="row"),
+                element("td", number(step.count), class_="n"),
+                element("td", share(step.count, total), class_="n share"),
+                element("td", _bar(step.count, max(total, 1)), class_="bar"),
+            ]
+            if known:
+                cells += _agreement(step)
+            rows.append(element("tr", *cells, class_="kept" if step.kept else None))
+    foot = [element("th", "all", scope="row", colspan=2), element("td", number(total), class_="n")]
+    foot += [element("td", "", class_=name) for name in ("share", "bar", *(["n", "n"] if known else []))]
+    words = "Every pair, by what became of it" + (", beside what was planted" if known else "")
+    return _grid(words, heads, rows, [element("tr", *foot)])
+
+
+def _agreement(step: FunnelStep) -> list[Html]:
+    if step.truth is None:
+        return [element("td", "", class_="n"), element("td", "")]
+    off = step.count - step.truth
+    sign = element("span", "✓", class_="yes", aria_hidden="true") if off == 0 else element("span", "✗", class_="no")
+    words = element("span", "agrees", class_="hidden") if off == 0 else Html(f" {number(off, signed=True)}")
+    return [element("td", number(step.truth), class_="n"), element("td", join(sign, words), class_="n")]
+
+
+def _bar(count: int, total: int) -> Html:
+    width = f"{max(100 * count / total, 0.8 if count else 0):.1f}%"
+    return element("svg", element("rect", width=width, height="100%", rx=1.5), aria_hidden="true")
+
+
+def _crosstab(section: Crosstab) -> Html:
+    heads = [_head(section.corner), *(_head(name, "heat") for name in section.columns), _head("all", "n")]
+    rows = []
+    for place, (name, counts) in enumerate(section.rows):
+        total = sum(counts)
+        wanted = section.good[place] if place < len(section.good) else None
+        cells = [element("th", name, scope="row")]
+        for column, count in zip(section.columns, counts, strict=True):
+            level = 0 if not total or not count else 1 + min(3, 4 * count // (total + 1))
+            marks = f"heat h{level}" + (" wanted" if column == wanted else "")
+            cells.append(element("td", number(count), element("small", share(count, total)), class_=marks))
+        rows.append(element("tr", *cells, element("td", number(total), class_="n")))
+    words = "Pairs, and their share of the row" + ("; framed: where the row belongs" if any(section.good) else "")
+    return _grid(words, heads, rows)
+
+
+def _histogram(section: Histogram) -> Html:
+    legend = _legend((series.name for series in section.series), line=False) if len(section.series) > 1 else Html("")
+    columns = (Column("from", 3), Column("to", 3), *(Column(series.name) for series in section.series))
+    rows = [
+        (low, high, *(series.counts[place] for series in section.series))
+        for place, (low, high) in enumerate(itertools.pairwise(section.edges))
+        if any(series.counts[place] for series in section.series)
+    ]
+    both = join(charts.histogram(section, charts.WIDE), charts.histogram(section, charts.NARROW))
+    return join(element("figure", legend, both), _numbers(section.title, columns, rows))
+
+
+def _curves(section: Curves) -> Html:
+    both = join(charts.curves(section, charts.WIDE), charts.curves(section, charts.NARROW))
+    columns = (Column("arm"), Column("seed"), Column(section.x_label, 0), Column(section.y_label, 4))
+    rows = [
+        (arm.name, str(run.seed), run.samples[-1], run.values[-1])
+        for arm in section.arms
+        for run in arm.runs
+        if run.samples
+    ]
+    legend = _legend((arm.name for arm in section.arms), line=True)
+    return join(
+        element("figure", legend, both), _numbers(f"{section.title}: the last point of each run", columns, rows)
+    )
+
+
+def _forest(section: Forest) -> Html:
+    both = join(charts.forest(section, charts.WIDE), charts.forest(section, charts.NARROW))
+    tones = [charts.difference_tone(difference) for difference in section.differences]
+    marks = (("▲", "good"), ("▼", "bad"), ("○", "unsure"))
+    legend = element("ul", *(element("li", f"{mark} {TONE_WORDS[tone]}") for mark, tone in marks), class_="legend")
+    columns = (
+        Column("metric"),
+        Column(f"difference, {section.unit}", section.digits, signed=True),
+        Column("low", section.digits),
+        Column("high", section.digits),
+        Column("reading"),
+    )
+    rows = [
+        (one.metric, one.value, one.low, one.high, TONE_WORDS[tone] + (f"; {one.note}" if one.note else ""))
+        for one, tone in zip(section.differences, tones, strict=True)
+    ]
+    return join(element("figure", legend, both), _numbers(section.title, columns, rows))
+
+
+def _pictures(section: Pictures) -> Html:
+    sides = (("in", "✓", section.kept_title, section.kept), ("out", "✗", section.dropped_title, section.dropped))
+    return join(
+        *(
+            element(
+                "div",
+                element(
+                    "h3", element("span", sign, class_="yes" if side == "in" else "no", aria_hidden="true"), f" {title}"
+                ),
+                element("ul", *(element("li", _picture(one)) for one in pictures), class_="pictures")
+                if pictures
+                else element("p", "none", class_="note"),
+                class_=f"side {side}",
+            )
+            for side, sign, title, pictures in sides
+        )
+    )
+
+
+def _picture(picture: Picture) -> Html:
+    jpeg = picture.jpeg
+    if jpeg is None or len(jpeg) > MAX_JPEG or not jpeg.startswith(JPEG_HEAD):
+        image = element("div", "no picture", class_="blank")
+    else:
+        address = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+        image = element("img", src=Html(address), alt=f"captioned: {picture.caption}")
+    score = "no similarity" if picture.similarity is None else number(picture.similarity)
+    words = [
+        element("div", score, class_="score"),
+        element("bdi", picture.caption, class_="words", title=picture.caption),
+    ]
+    if picture.note:
+        words.append(element("div", picture.note, class_="faint"))
+    return element("figure", image, element("figcaption", *words))
+
+
+def _commands(section: Commands) -> Html:
+    return element(
+        "ol",
+        *(
+            element(
+                "li",
+                element("p", one.step, class_="step"),
+                element("pre", element("code", *_lines(one.command)), tabindex=0),
+            )
+            for one in section.commands
+        ),
+        class_="steps",
+    )
+
+
+def _lines(command: str) -> list[str]:
+    """A command's own line breaks stay breaks; any other control character is written out."""
+    lines: list[str] = []
+    for line in command.split("\n"):
+        lines += [Html("\n"), line] if lines else [line]
+    return lines
+
+
+def _provenance(section: Provenance) -> Html:
+    rows = [
+        element(
+            "tr", element("th", name, scope="row"), element("td", element("span", value, class_="mono"), class_="text")
+        )
+        for name, value in section.facts
+    ]
+    return _grid("What made these numbers", [_head("Name"), _head("Value")], rows)
+
+
+def _table(words: str, columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, visible: bool = True) -> Html:
+    listed = list(rows)
+    numeric = [
+        any(isinstance(row[place], int | float) for row in listed)
+        and all(not isinstance(row[place], str) for row in listed)
+        for place in range(len(columns))
+    ]
+    heads = [_head(column.name, "n" if n else None) for column, n in zip(columns, numeric, strict=True)]
+    body = []
+    for row in listed:
+        cells = [_cell(column, value, n) for column, value, n in zip(columns[1:], row[1:], numeric[1:], strict=True)]
+        first = element("th", _written(columns[0], row[0]), scope="row", class_="n" if numeric[0] else None)
+        body.append(element("tr", first, *cells))
+    return _grid(words, heads, body, visible=visible)
+
+
+def _cell(column: Column, value: Cell, numeric: bool) -> Html:
+    tone = ""
+    if column.signed and isinstance(value, int | float) and value:
+        tone = " yes" if value > 0 else " no"
+    return element("td", _written(column, value), class_=("n" if numeric else "text") + tone)
+
+
+def _written(column: Column, value: Cell) -> str:
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else number(value, column.digits, signed=column.signed)
+
+
+def _breakable(name: str) -> Html:
+    """A snake_case name that may be broken after an underscore, where a narrow page needs it."""
+    parts = shown(name).split("_")
+    return join(*(child for part in parts[:-1] for child in (part + "_", Html("<wbr>"))), parts[-1])
+
+
+def _head(name: str, class_: str | None = None) -> Html:
+    return element("th", _breakable(name), scope="col", class_=class_) if name else element("td", class_=class_)
+
+
+def _grid(
+    words: str, heads: Sequence[Html], rows: Sequence[Html], foot: Sequence[Html] = (), *, visible: bool = True
+) -> Html:
+    """A table that scrolls sideways by itself. Its caption is for the ear; for the eye it stands above."""
+    table = element(
+        "table",
+        element("caption", words, class_="hidden"),
+        element("thead", element("tr", *heads)),
+        element("tbody", *rows),
+        element("tfoot", *foot) if foot else Html(""),
+    )
+    above = element("p", words, class_="caption", aria_hidden="true") if visible else Html("")
+    return join(above, element("div", table, class_="scroll", role="region", aria_label=words, tabindex=0))
+
+
+def _legend(names: Iterable[str], *, line: bool) -> Html:
+    entries = (element("li", charts.key(place, line=line), element("bdi", name)) for place, name in enumerate(names))
+    return element("ul", *entries, class_="legend")
+
+
+def _numbers(words: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> Html:
+    return element("details", element("summary", "Numbers"), _table(words, columns, rows))

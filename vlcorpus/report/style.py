@@ -1,0 +1,141 @@
+"""The page's style sheet: system fonts, one accent, light and dark, narrow and wide, screen and paper."""
+
+from __future__ import annotations
+
+_LIGHT = """
+--paper:#fff;--ink:#1a1e23;--soft:#59626d;--line:#dde2e7;--wash:#f4f6f8;--accent:#0b63a5;
+--good:#0b7350;--bad:#b13a12;--unsure:#646d78;--goodwash:#eaf5f0;--badwash:#fbeee9;
+--c1:#0b63a5;--c2:#c2570c;--c3:#0b7a5b;--c4:#8e4a9e;--c5:#8a6a00;--c6:#47525e;
+"""
+
+_DARK = """
+--paper:#14171a;--ink:#e7eaed;--soft:#a0a9b3;--line:#2f363d;--wash:#1c2125;--accent:#6cb6f0;
+--good:#58c79c;--bad:#f08c62;--unsure:#a0a9b3;--goodwash:#15261f;--badwash:#2c1c16;
+--c1:#6cb6f0;--c2:#f0a05a;--c3:#58c79c;--c4:#cf9bdc;--c5:#d9bd55;--c6:#b4bec8;
+"""
+
+_RULES = """
+*{box-sizing:border-box}
+html{-webkit-text-size-adjust:100%}
+body{margin:0;overflow-wrap:anywhere;background:var(--paper);color:var(--ink);
+font:1rem/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","Helvetica Neue",sans-serif}
+main{max-width:54rem;margin:0 auto;padding:clamp(1.5rem,5vw,3.5rem) clamp(1rem,4vw,2rem) 4rem}
+h1{font-size:clamp(1.5rem,4vw,2rem);line-height:1.2;font-weight:650;letter-spacing:-.015em;margin:0;}
+h2{font-size:1.2rem;line-height:1.3;font-weight:650;letter-spacing:-.005em;margin:0 0 .75rem}
+h3{font-size:1rem;font-weight:600;margin:1.5rem 0 .6rem}
+p{margin:.5rem 0}
+.subtitle{color:var(--soft);margin:.35rem 0 0}
+.verdict{display:flex;gap:.9rem;align-items:flex-start;margin:1.5rem 0 0;padding:1.1rem 1.25rem;border-radius:.5rem;
+background:var(--wash);border-left:.3rem solid var(--unsure);font-size:clamp(1.05rem,2.6vw,1.3rem);line-height:1.4;
+font-weight:550;}
+.verdict .sign{flex:none;font-weight:700;color:var(--unsure)}
+.verdict.good{border-color:var(--good);background:var(--goodwash)}.verdict.good .sign{color:var(--good)}
+.verdict.bad{border-color:var(--bad);background:var(--badwash)}.verdict.bad .sign{color:var(--bad)}
+.summary{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.25rem,1fr));gap:1.25rem 1.25rem;margin:1.75rem 0 0}
+.summary div{border-top:1px solid var(--line);padding-top:.6rem;min-width:0}
+.summary dt{color:var(--soft);font-size:.85rem}
+.summary dd{margin:0}
+.summary .number{font-size:1.5rem;line-height:1.3;font-weight:600;font-variant-numeric:tabular-nums;
+letter-spacing:-.01em}
+.summary .beside{color:var(--soft);font-size:.85rem}
+nav{margin:2rem 0 0;font-size:.9rem}
+nav ol{list-style:none;display:flex;flex-wrap:wrap;gap:.3rem 1.1rem;margin:0;padding:0}
+a{color:var(--accent);text-underline-offset:.15em;text-decoration-thickness:1px}
+a:focus-visible,summary:focus-visible,.scroll:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
+section{margin-top:3rem;scroll-margin-top:1rem}
+.note{color:var(--soft);font-size:.9rem;max-width:44rem}
+.scroll{position:relative;overflow-x:auto;-webkit-overflow-scrolling:touch}
+table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}
+.caption{color:var(--soft);font-size:.85rem;margin:0 0 .4rem}
+th,td{text-align:left;padding:.4rem .75rem .4rem 0;border-bottom:1px solid var(--line);vertical-align:top}
+th:last-child,td:last-child{padding-right:0}
+thead th,thead td{overflow-wrap:break-word;color:var(--soft);font-weight:500;font-size:.8rem;vertical-align:bottom;
+border-bottom-color:var(--soft)}
+tbody th{font-weight:500}
+tbody th,td.text{min-width:8rem}
+.n{text-align:right;white-space:nowrap}
+.faint{color:var(--soft)}
+tbody th small{display:block;color:var(--soft);font-weight:400;font-size:.8rem;line-height:1.3}
+.stage{color:var(--soft);min-width:5.25rem!important}
+.share{text-align:right;white-space:nowrap;color:var(--soft)}
+tr.kept th,tr.kept td{background:var(--goodwash)}
+.bar{width:7rem;min-width:5rem}
+.bar svg{display:block;width:100%;height:.6rem;margin-top:.45rem}
+.bar rect{fill:var(--c6);opacity:.45}tr.kept .bar rect{fill:var(--good);opacity:1}
+.yes{color:var(--good);font-weight:600}.no{color:var(--bad);font-weight:600}
+.heat{text-align:right;white-space:nowrap;padding-left:.75rem;padding-right:.75rem!important}
+thead th.heat{white-space:normal}
+.heat small{display:block;color:var(--soft);font-size:.75rem}
+.h1{background:color-mix(in srgb,var(--accent) 6%,transparent)}.h2{background:color-mix(in srgb,
+var(--accent) 13%,transparent)}
+.h3{background:color-mix(in srgb,var(--accent) 21%,transparent)}.h4{background:color-mix(in srgb,
+var(--accent) 30%,transparent)}
+.wanted{box-shadow:inset 0 0 0 2px var(--good)}
+figure{margin:0}
+svg.chart{display:block;width:100%;height:auto}
+svg.narrow{display:none}
+svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;fill:var(--soft);
+font-variant-numeric:tabular-nums}
+svg text.strong,svg text.value{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}
+svg text.strong{fill:var(--ink);font-weight:500}
+svg text.value.good{fill:var(--good);font-weight:600}svg text.value.bad{fill:var(--bad);font-weight:600}
+.grid{stroke:var(--line);stroke-width:1}.tick{stroke:var(--soft);stroke-width:1}
+.zero{stroke:var(--ink);stroke-width:1;stroke-dasharray:3 3}
+.threshold{stroke:var(--ink);stroke-width:1.5}
+.area{stroke:none;opacity:.2}.line{fill:none;stroke-width:2;stroke-linejoin:round}
+.seed{fill:none;stroke-width:1;opacity:.4;stroke-linejoin:round}
+.interval{stroke-width:2.5;stroke-linecap:round}
+.mark{stroke:var(--paper);stroke-width:1}.mark.ring{fill:var(--paper);stroke-width:2}
+.area.s1,.mark.s1{fill:var(--c1)}.area.s2,.mark.s2{fill:var(--c2)}.area.s3,.mark.s3{fill:var(--c3)}
+.area.s4,.mark.s4{fill:var(--c4)}.area.s5,.mark.s5{fill:var(--c5)}.area.s6{fill:var(--c6)}
+.line.s1,.seed.s1{stroke:var(--c1)}.line.s2,.seed.s2{stroke:var(--c2)}.line.s3,.seed.s3{stroke:var(--c3)}
+.line.s4,.seed.s4{stroke:var(--c4)}.line.s5,.seed.s5{stroke:var(--c5)}.line.s6,.seed.s6,.mark.s6{stroke:var(--c6)}
+.interval.good{stroke:var(--good)}.interval.bad{stroke:var(--bad)}.interval.unsure,.mark.unsure{stroke:var(--unsure)}
+.mark.good{fill:var(--good)}.mark.bad{fill:var(--bad)}
+.legend{list-style:none;display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;margin:0 0 .5rem;padding:0;font-size:.85rem}
+.legend li,nav li,.pictures li,.verdict div{min-width:0}
+.legend li{display:flex;align-items:center;gap:.5rem}
+.legend svg{flex:none}
+details{margin:.75rem 0 0;font-size:.9rem}
+details>summary{cursor:pointer;color:var(--soft);width:max-content}
+details[open]>summary{margin-bottom:.5rem}
+.pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(7.75rem,1fr));gap:1.1rem .9rem;margin:0;
+padding:0;list-style:none}
+.pictures img,.pictures .blank{display:flex;align-items:center;justify-content:center;width:100%;aspect-ratio:1;
+object-fit:contain;
+background:var(--wash);border-radius:.3rem;color:var(--soft);font-size:.8rem}
+.pictures figcaption{margin-top:.4rem;font-size:.82rem;line-height:1.4}
+.pictures .score{font-weight:600;font-variant-numeric:tabular-nums}
+.pictures .words{display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:4;overflow:hidden;}
+.side{border-top:2px solid var(--line);padding-top:.9rem;margin-top:1.5rem}
+.side h3{margin:0 0 .9rem}
+.side.in{border-color:var(--good)}.side.out{border-color:var(--bad)}
+pre{margin:0;padding:.7rem .9rem;background:var(--wash);border-radius:.4rem;overflow-x:auto;font-size:.85rem;
+line-height:1.5}
+code,pre,.mono{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
+.mono{font-size:.85em}
+.steps{margin:0;padding:0;list-style:none}
+.steps li{margin:0 0 .9rem}
+.steps .step{color:var(--soft);font-size:.85rem;margin:0 0 .25rem}
+.hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
+footer{margin-top:3.5rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.85rem}
+@media (max-width:36rem){svg.wide{display:none}svg.narrow{display:block}.bar,.share{display:none}
+th,td{padding-right:.45rem}tbody th,td.text{min-width:6rem}.stage{min-width:4.75rem!important}
+.verdict{padding:.9rem 1rem}}
+"""
+
+_PRINT = (
+    "body{font-size:10pt}main{max-width:none;padding:0}nav,details{display:none}section{margin-top:1.5rem}"
+    "h2,h3,caption{break-after:avoid}figure,tr,.pictures li,.verdict{break-inside:avoid}.scroll{overflow:visible}"
+    "pre{white-space:pre-wrap}svg.wide{display:block}svg.narrow{display:none}"
+    "*{print-color-adjust:exact;-webkit-print-color-adjust:exact}"
+)
+
+STYLE = "".join(
+    (
+        f":root{{color-scheme:light dark;{_LIGHT}}}",
+        f"@media (prefers-color-scheme:dark){{:root{{{_DARK}}}}}",
+        _RULES,
+        f"@media print{{:root{{{_LIGHT}}}{_PRINT}@page{{margin:16mm}}}}",
+    )
+).replace("\n", "")

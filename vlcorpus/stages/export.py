@@ -1,0 +1,208 @@
+"""export: the pairs a decision keeps, as WebDataset shards that others read.
+
+    vlcorpus export CORPUS OUT --decision similarity-0.28
+
+OUT/<split>/00000.tar holds key.jpg, key.txt and key.json; 00000.parquet the same rows as a table; sizes.json the
+counts that open_clip asks for; README.md and croissant.json in OUT describe it. Every kept pair is a sample of its
+own, also where several captions share an image. One keeper stands for a duplicate group.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..corpus import Corpus, Layer
+from ..errors import UsageError
+from ..io.commit import write_json
+from ..spec import setting, values_of
+from .base import ALL, Stage, Tell, UnitCommit, Work
+
+if TYPE_CHECKING:
+    from .samples import Pair
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export(Stage):
+    """Write kept pairs into WebDataset shards with a card."""
+
+    name = "export"
+    makes = "out:"
+
+    out: str = setting(help="Folder to write to.", positional=True, result=False)
+    decision: str | None = setting(None, help="Decision whose kept pairs are written; all pairs if not given.")
+    duplicates: str | None = setting(None, help="Grouping of which one pair each is written; none: all of them.")
+    split: str | None = setting(None, help="Split that makes the subfolders; none: one folder `all`.")
+    shard_rows: int = setting(10_000, help="Samples of an exported shard.", least=1, most=1_000_000)
+
+    def made(self) -> str:
+        return f"out:{Path(self.out)}"
+
+    def wanted(self) -> tuple[str, ...]:
+        names = ["shards"]
+        for below, name in (("decisions", self.decision), ("duplicates", self.duplicates), ("splits", self.split)):
+            if name is not None:
+                names.append(f"{below}/{name}")
+        return tuple(names)
+
+    def check(self, corpus: Corpus) -> None:
+        out = Path(self.out)
+        if "://" in self.out:
+            raise UsageError(f"{self.out} is a URL; exports are written to folders", "name a folder")
+        if out.is_dir() and any(out.iterdir()) and self.layer(corpus).stats(ALL) is None and not _begun(out):
+            raise UsageError(f"{out} is not empty and is no export", "name a new folder")
+
+    def open(self, corpus: Corpus) -> Work:
+        def export(unit: str, tell: Tell) -> None:
+            from .samples import Choice, Chosen
+
+            inputs, layer = self.inputs(corpus, unit), self.layer(corpus)
+            choice = Choice(decision=self.decision, duplicates=self.duplicates, split=self.split)
+            layer.folder.mkdir(parents=True, exist_ok=True)
+            reasons: Counter[str] = Counter()
+            taken: dict[str, list[tuple[str, str]]] = {}
+            verdicts = Chosen(corpus, choice)
+            for shard in corpus.layer("shards").units():
+                for row, reason, split in verdicts.rows(shard):
+                    if reason is None:
+                        taken.setdefault(split, []).append((shard, row["uid"]))
+                    else:
+                        reasons[reason] += 1
+            written = 0
+            sizes: dict[str, dict[str, int]] = {}
+            for split, wanted in sorted(taken.items()):
+                sizes[split] = self._write_split(corpus, layer, split, wanted, inputs, tell, written)
+                written += len(wanted)
+            with UnitCommit(self, corpus, layer, unit, inputs) as commit:
+                _describe(commit, corpus, layer, sizes)
+                commit.finish(seen=written + reasons.total(), kept=written, rejected=reasons, splits=sizes)
+
+        return export
+
+    def _write_split(
+        self,
+        corpus: Corpus,
+        layer: Layer,
+        split: str,
+        wanted: Sequence[tuple[str, str]],
+        inputs: dict[str, str],
+        tell: Tell,
+        before: int,
+    ) -> dict[str, int]:
+        from ..io import table, tar
+
+        folder = Layer(f"{layer.name}/{split}", layer.folder / split)
+        pairs = _pairs(corpus, wanted)
+        similarity = _similarity(corpus)
+        digits = len(str(self.shard_rows - 1))
+        sizes: dict[str, int] = {}
+        for number, start in enumerate(range(0, len(wanted), self.shard_rows)):
+            shard = f"{number:0{corpus.digits}d}"
+            count = min(self.shard_rows, len(wanted) - start)
+            rows: list[dict[str, Any]] = []
+            with UnitCommit(self, corpus, folder, shard, inputs | {"split": split, "shard": shard}) as commit:
+                with commit.file(f"{shard}.tar") as sink:
+                    writer = tar.ShardWriter(sink)
+                    for place in range(count):
+                        pair = next(pairs)
+                        about = _about(pair, f"{shard}{place:0{digits}d}", similarity(pair))
+                        writer.add(about["key"], _members(pair, about))
+                        rows.append(about)
+                        tell(before + start + place + 1, before + start + place + 1)
+                    writer.close()
+                table.write(commit, f"{shard}.parquet", table.columns(rows, "exports"), "exports")
+                commit.finish(seen=count, kept=count)
+            sizes[f"{shard}.tar"] = count
+        _forget(folder, sizes)
+        write_json(folder.path("sizes.json"), sizes)
+        return sizes
+
+
+def _begun(out: Path) -> bool:
+    """Whether a killed export left its shards here."""
+    return any(out.glob("*/[0-9]*.json")) or any(out.glob("*/.tmp-*"))
+
+
+def _forget(folder: Layer, sizes: dict[str, int]) -> None:
+    """Remove shards that an earlier, larger export of the same name left behind."""
+    for unit in folder.units():
+        if f"{unit}.tar" not in sizes and unit.isdigit():
+            for name in (folder.marker(unit), f"{unit}.tar", f"{unit}.parquet"):
+                folder.path(name).unlink(missing_ok=True)
+
+
+def _pairs(corpus: Corpus, wanted: Sequence[tuple[str, str]]) -> Iterator[Pair]:
+    """The wanted pairs with their images, shard by shard, in order."""
+    from .samples import stored
+
+    uids: dict[str, set[str]] = {}
+    for shard, uid in wanted:
+        uids.setdefault(shard, set()).add(uid)
+    for shard, chosen in uids.items():
+        yield from (pair for pair in stored(corpus, shard) if pair.row["uid"] in chosen)
+
+
+def _similarity(corpus: Corpus) -> Any:
+    """The similarity of a pair, where it was scored."""
+    from ..io import table
+
+    layer = corpus.layer("scores/similarity")
+    known: dict[str, dict[bytes, float | None]] = {}
+
+    def similarity(pair: Pair) -> float | None:
+        if pair.shard not in known:
+            known.clear()
+            known[pair.shard] = {}
+            if layer.stats(pair.shard) is not None:
+                found = table.read(layer.path(f"{pair.shard}.parquet"), "score-similarity")
+                columns = (found.column("uid").to_pylist(), found.column("similarity").to_pylist())
+                known[pair.shard] = dict(zip(*columns, strict=True))
+        return known[pair.shard].get(pair.uid)
+
+    return similarity
+
+
+def _about(pair: Pair, key: str, similarity: float | None) -> dict[str, Any]:
+    row = pair.row
+    return {
+        "key": key,
+        "caption": pair.caption,
+        "url": row["url"],
+        "uid": row["uid"],
+        "width": row["width"],
+        "height": row["height"],
+        "similarity": similarity,
+        "sha256": row["sha256"],
+    }
+
+
+def _members(pair: Pair, about: dict[str, Any]) -> dict[str, bytes]:
+    told = {name: value for name, value in about.items() if value is not None}
+    text = json.dumps(told, ensure_ascii=True)
+    return {
+        pair.extension: pair.body,
+        "txt": pair.caption.encode("utf-8", "surrogatepass"),
+        "json": text.encode(),
+    }
+
+
+def _describe(commit: UnitCommit, corpus: Corpus, layer: Layer, sizes: dict[str, dict[str, int]]) -> None:
+    from ..report import card
+
+    shards = []
+    for split, counts in sorted(sizes.items()):
+        for name in sorted(counts):
+            stats = Layer(split, layer.folder / split).stats(name.removesuffix(".tar"))
+            assert stats is not None
+            shards.append(card.Shard(split, name, counts[name], **stats["outputs"][name]))
+    about = card.Card(
+        name=corpus.name,
+        settings={name: str(value) for name, value in values_of(commit.stage, result_only=True).items()},
+        shards=shards,
+    )
+    commit.write("README.md", card.readme(about).encode())
+    commit.write("croissant.json", card.croissant(about).encode())

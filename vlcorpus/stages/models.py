@@ -1,0 +1,65 @@
+"""Which model a stage means.
+
+A reference is what `vlcorpus.clip.model.load` takes (`ViT-B-32/openai`, `hf-hub:…`, a path), or `probe:NAME` for a
+probe of the corpus itself. Where no model is named: the one that is embedded; if none, LAION's.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from ..corpus import Corpus, Layer
+from ..errors import CorpusError, UsageError
+
+DEFAULT = "ViT-B-32/openai"
+PROBE = "probe:"
+
+
+def reference(corpus: Corpus, model: str | None) -> str:
+    """The reference to load, with `probe:NAME` turned into its folder."""
+    named = model or DEFAULT
+    if not named.startswith(PROBE):
+        return str(probe_folder(Path(named)) or named)
+    name = named.removeprefix(PROBE)
+    folder = probe_folder(corpus.path / "probes" / name)
+    if folder is None:
+        raise UsageError(
+            f"no probe {name!r} in {corpus.path}",
+            "there are: " + (", ".join(corpus.layers("probes")) or "none; train one: `vlcorpus train-probe`"),
+        )
+    return str(folder)
+
+
+def probe_folder(path: Path) -> Path | None:
+    """The folder with probe.json: `path` itself, or its first seed's."""
+    if (path / "probe.json").is_file():
+        return path
+    seeds = sorted(path.glob("seed-*/probe.json"), key=lambda found: int(found.parent.name[5:]))
+    return seeds[0].parent if seeds else None
+
+
+@lru_cache(maxsize=64)
+def _slug(named: str, touched: float) -> str:
+    from ..clip.model import describe
+
+    return describe(named, download=True).slug
+
+
+def slug(corpus: Corpus, model: str | None) -> str:
+    """The folder name of a model's embeddings: its name with 8 hex of weights and preprocessing."""
+    named = reference(corpus, model)
+    weights = Path(named) / "weights.safetensors"
+    return _slug(named, weights.stat().st_mtime if weights.exists() else 0.0)
+
+
+def embedded(corpus: Corpus, model: str | None) -> Layer:
+    """The layer of embeddings that is meant: the model's, or the only one there is."""
+    if model is not None:
+        return corpus.layer(f"embeddings/{slug(corpus, model)}")
+    known = corpus.layers("embeddings")
+    if len(known) == 1:
+        return corpus.layer(f"embeddings/{known[0]}")
+    if not known:
+        raise CorpusError(f"no embeddings in {corpus.path}", f"make them: `vlcorpus embed {corpus.path}`")
+    raise UsageError(f"embeddings of several models: {', '.join(known)}", "choose one with --model")

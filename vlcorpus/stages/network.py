@@ -1,0 +1,86 @@
+"""The settings of every stage that fetches, and the fetcher they describe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .. import __version__
+from ..errors import UsageError
+from ..spec import setting
+from .base import Stage
+
+if TYPE_CHECKING:
+    from ..net.fetch import Fetcher, Manners
+    from ..net.robots import Robots
+
+TOKEN = "vlcorpus"  # what robots.txt and scoped opt-outs call us
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network(Stage):
+    contact: str | None = setting(
+        None, help="Web or mail address put into the user agent, so that site owners can reach you.", panel="Network"
+    )
+    obey_robots: bool = setting(True, help="Ask robots.txt first and request nothing that it denies.", panel="Network")
+    optout: str = setting(
+        "drop",
+        help="What to do with pages and images that opt out (noai, noimageai, noindex, TDM reservation …).",
+        choices=("drop", "tag"),
+        panel="Network",
+    )
+    max_bytes: int = setting(20_000_000, help="Largest body.", unit="bytes", least=1, panel="Network")
+    timeout: float = setting(30.0, help="Total time of one fetch.", unit="s", least=0.1, panel="Network")
+    retries: int = setting(1, help="Tries after a failure that may pass.", least=0, most=10, panel="Network")
+    concurrency: int = setting(
+        64, help="Fetches at once in a worker.", least=1, most=1024, result=False, panel="Network"
+    )
+    per_host: int = setting(8, help="Fetches at once from one host.", least=1, most=256, result=False, panel="Network")
+    allow_private: tuple[str, ...] = setting(
+        (), help="Networks that may be fetched from though they are not public, as 127.0.0.0/8.", panel="Network"
+    )
+    connect_to: tuple[str, ...] = setting(
+        (), help="HOST:PORT:ADDRESS:PORT: fetch HOST from ADDRESS (a mirror).", result=False, panel="Network"
+    )
+
+    def user_agent(self) -> str:
+        return f"{TOKEN}/{__version__}" + (f" (+{self.contact})" if self.contact else "")
+
+    def check_network(self) -> None:
+        """Refuse settings that no fetcher can have, before any work."""
+        from ..net.address import networks
+
+        networks(self.allow_private)
+        if self.contact is not None and (not self.contact.isascii() or not self.contact.isprintable()):
+            raise UsageError(f"contact {self.contact!r} cannot stand in a header", "use printable ASCII characters")
+
+    def fetcher(self, *, accept: str, inspect: bool, encodings: str = "gzip, deflate") -> Fetcher:
+        """A fetcher with these manners. inspect: end a transfer whose headers opt out, before its body."""
+        from ..net.fetch import Fetcher, Limits
+        from ..net.optout import refuse_opted_out
+
+        limits = Limits(max_bytes=self.max_bytes, total_seconds=self.timeout)
+        refuse = refuse_opted_out(TOKEN) if inspect and self.optout == "drop" else None
+        return Fetcher(self._manners(), limits, accept, refuse, encodings=encodings)
+
+    def robots(self) -> tuple[Robots, Fetcher] | None:
+        """What robots.txt allows and the fetcher that asks it; None where it is not to be asked."""
+        from ..net.fetch import Fetcher
+        from ..net.robots import ROBOTS_LIMITS, Robots
+
+        if not self.obey_robots:
+            return None
+        fetcher = Fetcher(self._manners(), ROBOTS_LIMITS)
+        return Robots(fetcher.fetch, TOKEN), fetcher
+
+    def _manners(self) -> Manners:
+        from ..net.fetch import Manners
+
+        return Manners(
+            user_agent=self.user_agent(),
+            concurrency=self.concurrency,
+            per_host=self.per_host,
+            retries=self.retries,
+            allow_private=self.allow_private,
+            connect_to=self.connect_to,
+        )

@@ -1,0 +1,77 @@
+"""report: what a corpus has to tell, as one HTML file that needs nothing else.
+
+    vlcorpus report CORPUS --decision similarity-top-0.3
+    vlcorpus report CORPUS --truth site/planted.jsonl        beside the truth of a picture world
+
+reports/<name>.html: the funnel with every reason, the similarity histogram with its threshold and the pictures on
+both sides of it, learning curves, paired differences with intervals, and the commands that reproduce each step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..corpus import Corpus
+from ..errors import SourceError
+from ..spec import setting
+from .base import Stage, Tell, UnitCommit, Work
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteReport(Stage):
+    """Write an HTML report on the corpus: funnel, pictures, curves, verdict."""
+
+    name = "report"
+    makes = "reports"
+
+    decision: str | None = setting(None, help="Decision to show; the only scored one if not given.")
+    suite: str | None = setting(None, help="Suite whose comparison is shown; the only one if not given.")
+    headline: str | None = setting(None, help="Metric of the verdict, as colour_shape.top1; the first if not given.")
+    arm: str | None = setting(None, help="Arm of the verdict; the first that is not the baseline if not given.")
+    truth: str | None = setting(None, help="planted.jsonl of a picture world, to show beside the counts.", result=False)
+    commands: tuple[str, ...] = setting((), help="Commands that reproduce the steps, as STEP: COMMAND.")
+    report: str = setting("report", help="Name of the report.")
+
+    def units(self, corpus: Corpus) -> Sequence[str]:
+        return (self.report,)
+
+    def wanted(self) -> tuple[str, ...]:
+        names = ["shards"]
+        if self.decision is not None:
+            names.append(f"decisions/{self.decision}")
+        if self.suite is not None:
+            names.append(f"comparisons/{self.suite}")
+        return tuple(names)
+
+    def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
+        found = {}
+        for below in ("decisions", "scores", "probes", "evaluations", "comparisons", "duplicates", "sources"):
+            for name in corpus.layers(below):
+                found[f"{below}/{name}"] = corpus.layer(f"{below}/{name}").digest_all()
+        return found | {name: corpus.layer(name).digest_all() for name in ("candidates", "shards")}
+
+    def check(self, corpus: Corpus) -> None:
+        if self.truth is not None and not Path(self.truth).is_file():
+            raise SourceError(f"no file {self.truth}", "leave --truth away unless the corpus is of a picture world")
+
+    def open(self, corpus: Corpus) -> Work:
+        def write(unit: str, tell: Tell) -> None:
+            from ..report.page import render
+            from . import findings
+
+            about = findings.gather(
+                corpus,
+                decision=self.decision,
+                suite=self.suite,
+                headline=self.headline,
+                arm=self.arm,
+                truth=Path(self.truth) if self.truth else None,
+                commands=self.commands,
+            )
+            with UnitCommit(self, corpus, self.layer(corpus), unit, self.inputs(corpus, unit)) as commit:
+                commit.write(f"{unit}.html", render(about).encode("utf-8", "backslashreplace"))
+                commit.finish(seen=1, kept=1)
+
+        return write

@@ -1,0 +1,183 @@
+"""train-probe: a small contrastive model that judges the pairs it was trained on.
+
+    vlcorpus train-probe CORPUS filtered --on OUT/train --recipe demo --seeds 0 1 2 3 4
+    vlcorpus train-probe CORPUS filtered --decision similarity-0.28
+
+One unit a seed: probes/<name>/seed-<k>/ holds weights.safetensors, probe.json and metrics.json (the learning curve).
+All arms of a comparison see the same number of samples from the same start, however many pairs they have. One thread
+a probe; seeds and arms run in parallel workers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..corpus import Corpus
+from ..errors import SourceError, UsageError
+from ..spec import setting
+from .base import Stage, Tell, Work
+
+if TYPE_CHECKING:
+    from ..probe.pack import Pack
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainProbe(Stage):
+    """Train a probe on an export, or on what a decision keeps."""
+
+    name = "train-probe"
+    makes = "probes"
+    libraries = ("torch",)
+
+    probe: str = setting("default", help="Name of the probe.", positional=True)
+    on: str | None = setting(None, help="Folder of exported tars; the corpus itself if not given.")
+    decision: str | None = setting(None, help="Train on what this decision keeps (without --on).")
+    duplicates: str | None = setting(None, help="Take one pair of each group of this grouping (without --on).")
+    split: str | None = setting(None, help="Split layer whose `train` is taken (without --on).")
+    recipe: str = setting("demo", help="How to train.", choices=("nano", "demo", "micro"))
+    seeds: tuple[int, ...] = setting((0,), help="One probe a seed.", least=0, result=False)
+    architecture: str | None = setting(None, help="Towers; the recipe's if not given.", panel="Instead of the recipe's")
+    steps: int | None = setting(None, help="Steps.", least=1, panel="Instead of the recipe's")
+    batch_size: int | None = setting(
+        None, help="Pairs of a batch.", least=2, most=65_536, panel="Instead of the recipe's"
+    )
+    loss: str = setting("clip", help="Contrastive loss.", choices=("clip", "siglip"), panel="Instead of the recipe's")
+    precision: str = setting(
+        "auto",
+        help="Arithmetic; auto is bf16 where the processor computes in it, else fp32.",
+        choices=("auto", "fp32", "bf16"),
+        panel="Instead of the recipe's",
+    )
+
+    def made(self) -> str:
+        return f"probes/{self.probe}"
+
+    def wanted(self) -> tuple[str, ...]:
+        if self.on is not None:
+            return (f"out:{Path(self.on)}",)
+        names = ["shards"]
+        for below, name in (("decisions", self.decision), ("duplicates", self.duplicates), ("splits", self.split)):
+            if name is not None:
+                names.append(f"{below}/{name}")
+        return tuple(names)
+
+    def units(self, corpus: Corpus) -> Sequence[str]:
+        return tuple(f"seed-{seed}" for seed in self.seeds)
+
+    def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
+        if self.on is None:
+            return super().inputs(corpus, unit) | {"seed": unit}
+        layer = corpus.layer(f"out:{self.on}")
+        digest = layer.digest_all() if layer.units() else _digest(_tars(Path(self.on)))
+        return {"pairs": digest, "seed": unit}
+
+    def check(self, corpus: Corpus) -> None:
+        if self.on is not None and (self.decision or self.duplicates or self.split):
+            raise UsageError(
+                "an export has been decided on already (train-probe: on)", "leave --decision and the like away"
+            )
+
+    def open(self, corpus: Corpus) -> Work:
+        from ..clip import saved, towers, words
+        from ..probe.train import RECIPES, train
+
+        packed: list[Pack] = []
+
+        def probe(unit: str, tell: Tell) -> None:
+            recipe = RECIPES[self.recipe]
+            seed = int(unit.removeprefix("seed-"))
+            settings = replace(
+                recipe.settings(seed),
+                steps=self.steps or recipe.steps,
+                batch_size=self.batch_size or recipe.batch_size,
+                loss=self.loss,
+                precision=self.precision,
+            )
+            model = towers.build(self.architecture or recipe.architecture, seed=seed)
+            if not packed:
+                packed.append(self._pack(corpus, model, words))
+            pack = packed[0]
+            curve = train(model, pack, settings, on_step=lambda step: tell(step.samples_seen, step.samples_seen))
+            about = {
+                "name": self.probe,
+                "seed": seed,
+                "recipe": f"{recipe.name} v{recipe.version}",
+                "steps": settings.steps,
+                "batch_size": settings.batch_size,
+                "loss": settings.loss,
+                "precision": curve.precision,
+                "pairs": len(pack),
+            }
+            metrics = {
+                "pairs": len(pack),
+                "samples_seen": curve.samples_seen,
+                "repetitions": curve.repetitions,
+                "curve": [vars(step) for step in curve.steps],
+            }
+            with self.commit(corpus, unit) as commit:
+                for name, payload in saved.probe_files(model, about).items():
+                    commit.write(f"{unit}/{name}", payload)
+                commit.write(f"{unit}/metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
+                commit.finish(
+                    seen=len(pack), kept=len(pack), samples_seen=curve.samples_seen, repetitions=curve.repetitions
+                )
+
+        return probe
+
+    def _pack(self, corpus: Corpus, model: Any, words: Any) -> Pack:
+        from ..clip import preprocess, saved
+        from ..probe.pack import gather
+
+        how = saved.probe_preprocessing(model.image_size)
+        return gather(
+            self._pairs(corpus),
+            preprocess=lambda rgb: preprocess.prepare(rgb, how),
+            tokenize=lambda texts: words.tokenize(texts, words.CONTEXT, model.vocabulary),
+        )
+
+    def _pairs(self, corpus: Corpus) -> Iterator[tuple[str, Any, str]]:
+        from ..images.decode import Refused, decode
+
+        for name, body, caption in self._bodies(corpus):
+            picture = decode(body)
+            if not isinstance(picture, Refused):
+                yield name, picture.rgb, caption
+
+    def _bodies(self, corpus: Corpus) -> Iterator[tuple[str, bytes, str]]:
+        from .samples import IMAGES, Choice, chosen
+
+        if self.on is None:
+            choice = Choice(decision=self.decision, duplicates=self.duplicates, split=self.split)
+            for pair in chosen(corpus, choice, split="train" if self.split else None):
+                yield pair.uid.hex(), pair.body, pair.caption
+            return
+        from ..io import tar
+
+        for path in _tars(Path(self.on)):
+            for sample in tar.read_samples(path):
+                image = next((sample.members[each] for each in IMAGES if each in sample.members), None)
+                if image is not None and "txt" in sample.members:
+                    yield sample.key, image, sample.members["txt"].decode("utf-8", "replace")
+
+
+def _tars(folder: Path) -> list[Path]:
+    """The tars of an export's folder, in order. SourceError where there are none."""
+    found = sorted(folder.glob("*.tar"))
+    if not found:
+        inside = sorted({path.parent.name for path in folder.glob("*/*.tar")})
+        hint = f"its splits have some: {', '.join(inside)}" if inside else "name a folder that `vlcorpus export` wrote"
+        raise SourceError(f"no tars in {folder}", hint)
+    return found
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    state = hashlib.blake2b(digest_size=16)
+    for path in paths:
+        with open(path, "rb") as file:
+            state.update(hashlib.file_digest(file, "sha256").digest())
+    return state.hexdigest()
