@@ -46,22 +46,19 @@ class Layer:
     name: str
     folder: Path
 
-    @property
-    def _suffix(self) -> str:
-        return "_stats.json" if self.name == "shards" else ".json"
-
     def marker(self, unit: str) -> str:
-        """The stats file whose presence is the commit."""
-        return unit + self._suffix
+        """The stats file whose presence is the commit: NNNNN.json, but NNNNN_stats.json in shards/ as img2dataset
+        has it, and NAME_stats.json for units that are no shards."""
+        return unit + (".json" if unit.isdigit() and self.name != "shards" else "_stats.json")
 
     def units(self) -> tuple[str, ...]:
         """Names of the committed units, sorted; "all" is not among them."""
         if not self.folder.is_dir():
             return ()
-        ends = self._suffix
-        names = (entry.name for entry in os.scandir(self.folder) if entry.name.endswith(ends) and entry.is_file())
-        found = (name.removesuffix(ends) for name in names)
-        return tuple(sorted(unit for unit in found if unit != "all" and _UNIT.fullmatch(unit)))
+        names = [entry.name for entry in os.scandir(self.folder) if entry.name.endswith(".json") and entry.is_file()]
+        found = ((name.removesuffix(".json").removesuffix("_stats"), name) for name in names)
+        committed = (unit for unit, name in found if _UNIT.fullmatch(unit) and self.marker(unit) == name)
+        return tuple(sorted(unit for unit in committed if unit != "all"))
 
     def path(self, name: str) -> Path:
         return self.folder / name
@@ -126,9 +123,9 @@ class Corpus:
                     f"{path} is not empty and is no corpus", "name a new folder, or the folder that holds corpus.yaml"
                 )
             path.mkdir(parents=True, exist_ok=True)
-            rows = SHARD_ROWS if shard_rows is None else shard_rows
+            name, rows = path.resolve().name, SHARD_ROWS if shard_rows is None else shard_rows
             about = {
-                "name": path.resolve().name,
+                "name": name,
                 "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 "schema_version": schema.VERSION,
                 "digits": digits,
@@ -138,7 +135,7 @@ class Corpus:
             temporary = path / (FILE + ".tmp")
             temporary.write_text(yaml.safe_dump(about, sort_keys=False), "utf-8")
             os.replace(temporary, path / FILE)
-        return cls(path, about["name"], digits, rows, seed)
+        return cls(path, name, digits, rows, seed)
 
     @classmethod
     def open(cls, path: Path) -> Corpus:

@@ -64,7 +64,7 @@ class Grow(Stage):
                 raise VlcorpusError(f"{unit} is stony ground", "sow elsewhere")
             if unit == self.bug_at:
                 raise ZeroDivisionError("a bug")
-            number = int(self.source(corpus).path(f"{unit}.txt").read_text())
+            number = int(self.followed(corpus).path(f"{unit}.txt").read_text())
             tell(1, 1)
             with self.commit(corpus, unit) as commit:
                 commit.write(f"{unit}.txt", str(number * self.factor).encode())

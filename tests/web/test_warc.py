@@ -25,10 +25,11 @@ def record(
     length: int | str | None = None,
 ) -> bytes:
     block = f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body
+    size = len(block) if length is None else length
     fields = (
         f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Record-ID: <urn:uuid:{number:012d}>\r\n"
         f"WARC-Target-URI: http://a.example/{number}\r\nWARC-Date: 2026-01-01T00:00:{number:02d}Z\r\n"
-        f"Content-Type: application/http; msgtype={kind}\r\nContent-Length: {len(block) if length is None else length}\r\n"
+        f"Content-Type: application/http; msgtype={kind}\r\nContent-Length: {size}\r\n"
     )
     return fields.encode() + b"\r\n" + block + b"\r\n\r\n"
 
@@ -101,7 +102,9 @@ def test_chunks_are_undone_and_kept_where_they_are_none(tmp_path: Path) -> None:
     head = "Content-Type: text/html\r\nTransfer-Encoding: chunked\r\n"
     chunks = b"5\r\n<p>he\r\n3;x=y\r\nllo\r\n0\r\n\r\n"
     broken = b"5\r\n<p>he\r\nzzzz\r\n0\r\n\r\n"
-    path = write(tmp_path / "a.warc.gz", [record(0, chunks, head), record(1, b"<p>plain", head), record(2, broken, head)])
+    path = write(
+        tmp_path / "a.warc.gz", [record(0, chunks, head), record(1, b"<p>plain", head), record(2, broken, head)]
+    )
     assert [(page.body, page.reason) for page in pages(path)] == [
         (b"<p>hello", None),
         (b"<p>plain", None),

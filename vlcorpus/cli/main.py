@@ -111,6 +111,21 @@ def run_recipe(
     running.do(path, loaded.stages, workers=workers, dry_run=dry_run, as_json=json, shard_rows=loaded.shard_rows)
 
 
+@app.command(rich_help_panel="Pipelines")
+def demo(
+    folder: Annotated[str, typer.Argument(help="Folder to work in.")] = "demo",
+    pairs: Annotated[int, typer.Option(min=100, help="Pairs on the pages of the picture world.")] = 6_000,
+    seeds: Annotated[int, typer.Option(min=1, max=20, help="Probes of each arm.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the picture world.")] = 1,
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps of each probe.", show_default=False)] = None,
+    workers: Workers = None,
+) -> None:
+    """Take a picture world from web pages to a verdict, offline, and write a report."""
+    from . import demo as walk
+
+    walk.run(walk.Demo(folder=Path(folder), pairs=pairs, seeds=seeds, seed=seed, steps=steps, workers=workers))
+
+
 def _version(shown: bool) -> None:
     if shown:
         output.say(f"vlcorpus {__version__}")

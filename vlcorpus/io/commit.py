@@ -23,7 +23,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ..errors import VlcorpusError
 
@@ -109,7 +109,7 @@ class Commit:
         self.outputs: dict[str, dict[str, Any]] = {}
         self._prefix = TEMPORARY + marker.replace("/", "_") + "-"
 
-    def __enter__(self) -> Commit:
+    def __enter__(self) -> Self:
         path = self.folder / self.marker
         with explained(self.folder):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -55,10 +55,11 @@ class Plan:
             open_before = [each for each in before if each.todo or each.stale or each.later]
             blocked = any(found[number] in open_before for number in step.upstream)
             counts = {"done": 0, "stale": 0, "todo": 0}
-            if not blocked:
+            followed = None if step.followed is None else found[step.followed]
+            if not blocked and (followed is None or followed.done or followed.stale):
                 for unit in step.stage.units(self.corpus):
                     counts[state(step.stage, self.corpus, unit)] += 1
-            elif step.stage.follows is None:
+            elif blocked and step.stage.follows is None:
                 counts["todo"] = 1
             later = bool(open_before) and (blocked or step.followed is not None) and step.stage.follows is not None
             found.append(
@@ -110,8 +111,16 @@ def _append(corpus: Corpus, steps: list[Step], stage: Stage, *, added: bool, pen
         number = _maker(corpus, steps, stage, name, pending)
         if number is not None:
             upstream.append(number)
+    reads = [stage.follows] if stage.follows else []
+    reads += [*stage.wanted(), *stage.uses(), *stage.brings()]
+    # Every step that brings what this one reads or adds to goes before it: no result may depend on who is faster.
+    upstream += [number for number, step in enumerate(steps) if number != followed and _concerns(step, reads)]
     stage.check(corpus)
-    steps.append(Step(stage, followed, tuple(upstream), added))
+    steps.append(Step(stage, followed, tuple(sorted(set(upstream))), added))
+
+
+def _concerns(step: Step, names: Sequence[str]) -> bool:
+    return any(covers(made, name) for made in step.stage.brings() for name in names)
 
 
 def _maker(corpus: Corpus, steps: list[Step], stage: Stage, name: str, pending: tuple[str, ...]) -> int | None:

@@ -6,8 +6,8 @@
       - download: {image_size: 512}
       - filter: {min_sim: 0.28}
 
-`{corpus}` in a text stands for the corpus folder and `{recipe}` for the folder of the recipe. Errors name file, stage
-and key.
+In texts `{corpus}` stands for the corpus folder, `{beside}` for the folder it lies in, `{recipe}` for that of the recipe.
+Errors name file, stage and key.
 Flag > VLCORPUS_<STAGE>_<KEY> > recipe > default.
 """
 
@@ -71,7 +71,7 @@ def load(path: Path, *, corpus: Path, overrides: Sequence[str] = ()) -> Recipe:
             raise RecipeError(f"{path}: unknown key {key!r}", nearest(str(key), ("about", "stages", "shard_rows")))
     given = _overrides(overrides)
     unused = set(given)
-    words = {"corpus": str(corpus), "recipe": str(path.parent)}
+    words = {"corpus": str(corpus), "beside": str(corpus.parent), "recipe": str(path.parent)}
     counts: dict[str, int] = {}
     stages = []
     for number, entry in enumerate(text["stages"], start=1):

@@ -96,7 +96,8 @@ def _start(
         if own.whole or not all(progress[number].whole for number in step.upstream):
             continue
         followed = None if step.followed is None else progress[step.followed]
-        for unit in step.stage.units(plan.corpus):
+        # Until something of it is done, the layer that is followed may not have a name yet (embeddings/<model>).
+        for unit in step.stage.units(plan.corpus) if followed is None or followed.done else ():
             if unit in own.known or (followed is not None and unit not in followed.done):
                 continue
             own.known.add(unit)

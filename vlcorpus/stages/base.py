@@ -63,19 +63,23 @@ class Stage:
         """Static names of the layers that must be whole before any unit starts."""
         return self.needs
 
-    def source(self, corpus: Corpus) -> Layer:
+    def uses(self) -> tuple[str, ...]:
+        """Layers that are read where they are there: waited for where the plan makes them, but never put in front."""
+        return ()
+
+    def followed(self, corpus: Corpus) -> Layer:
         """The layer whose units this stage follows."""
         assert self.follows is not None
         return corpus.layer(self.follows)
 
     def units(self, corpus: Corpus) -> Sequence[str]:
         """What there is to do, in order."""
-        return self.source(corpus).units() if self.follows else (ALL,)
+        return self.followed(corpus).units() if self.follows else (ALL,)
 
     def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
         """Digest of every input of a unit, by name."""
         if self.follows:
-            source = self.source(corpus)
+            source = self.followed(corpus)
             return {source.name: source.digest(unit)}
         return {name: corpus.layer(name).digest_all() for name in self.wanted()}
 

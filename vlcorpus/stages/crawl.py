@@ -14,7 +14,7 @@ from __future__ import annotations
 import glob
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,12 +28,12 @@ from .import_ import digest_of
 from .network import Network
 
 if TYPE_CHECKING:
+    from ..net.optout import Evidence
     from ..web.html import Page
 
 Row = dict[str, Any]
 Chunk = tuple[list[Row], list[Row]]  # rows of pages, rows of pairs
 WARC_CHUNK = 1_000  # pages a part
-ACCEPT = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.5"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +123,7 @@ class Crawl(Network):
                 page = None
                 if found.reason is None:
                     page = html.extract(found.body, url=found.url, headers=found.headers)
-                reason = found.reason or (self._refusal(page) if page else None)
+                reason = found.reason or (self._refusal(page.optout) if page else None)
                 own = list(self._rows(page, reason))
                 pages.append(
                     {
@@ -133,7 +133,7 @@ class Crawl(Network):
                         "reason": reason,
                         "pairs": len(own),
                         "links": None,
-                        "fetched_at": found.date,
+                        "fetched_at": _time(found.date),
                     }
                 )
                 pairs += own
@@ -149,26 +149,31 @@ class Crawl(Network):
             yield pages, pairs
 
     def _from_web(self, parts: _Parts) -> Iterator[Chunk]:
+        from ..net.fetch import Fetcher
         from ..web import html, live
+        from ..web.frontier import Frontier
 
-        frontier = live.Frontier(self._seeds(), max_pages=self.max_pages, max_depth=self.max_depth)
+        frontier = Frontier(self._seeds(), max_pages=self.max_pages, max_depth=self.max_depth)
         frontier.replay(parts.visited())
         asked = self.robots()
-        with self.fetcher(accept=ACCEPT, inspect=False) as fetcher:
-            robots = asked[0] if asked else None
-            for visits in live.visit_chunks(frontier, fetcher, robots, html.extract, chunk=self.chunk):
+        robots = asked[0] if asked else None
+        limits = replace(live.PAGE_LIMITS, total_seconds=self.timeout)
+        delay = robots.crawl_delay if robots else None
+        with Fetcher(self.manners(), limits, live.ACCEPT, live.refuse_other_types, delay=delay) as fetcher:
+            for visits in live.visit_chunks(
+                frontier, fetcher, robots, html.extract, chunk=self.chunk, refuse=self._refusal
+            ):
                 now = datetime.now(UTC)
                 pages: list[Row] = []
                 pairs: list[Row] = []
                 for visit in visits:
-                    reason = visit.reason or (self._refusal(visit.page) if visit.page else None)
-                    own = list(self._rows(visit.page, reason))
+                    own = list(self._rows(visit.page, visit.reason))
                     pages.append(
                         {
                             "url": visit.url,
                             "depth": visit.depth,
                             "status": visit.status,
-                            "reason": reason,
+                            "reason": visit.reason,
                             "pairs": len(own),
                             "links": list(visit.links),
                             "fetched_at": now,
@@ -177,10 +182,10 @@ class Crawl(Network):
                     pairs += own
                 yield pages, pairs
 
-    def _refusal(self, page: Page | None) -> str | None:
+    def _refusal(self, evidence: tuple[Evidence, ...]) -> str | None:
         from ..net import optout
 
-        return optout.denied(page.optout) if page is not None and self.optout == "drop" else None
+        return optout.denied(evidence) if self.optout == "drop" else None
 
     def _rows(self, page: Page | None, reason: str | None) -> Iterator[Row]:
         """The page's pairs; on a page that opts out each is rejected for that."""
@@ -247,3 +252,11 @@ class _Parts:
 
     def _count(self, reasons: Sequence[str | None]) -> None:
         self.pages += Counter(reason or "visited" for reason in reasons)
+
+
+def _time(written: str) -> datetime | None:
+    """A WARC-Date; None where it is not one."""
+    try:
+        return datetime.fromisoformat(written)
+    except ValueError:
+        return None

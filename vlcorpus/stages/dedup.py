@@ -4,7 +4,7 @@
 
 Groups know nothing of decisions: who stands for a group is chosen among the kept pairs by `export`. Pairs of one
 image are one group, too, so that a split never separates them. A chain of near pairs joins what is far apart;
-`largest` in all.json shows when that happens.
+`largest` in all_stats.json shows when that happens.
 """
 
 from __future__ import annotations

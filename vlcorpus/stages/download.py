@@ -66,7 +66,7 @@ class Download(Network):
         from . import shards
 
         cv2.setNumThreads(1)
-        fetcher = self.fetcher(accept=ACCEPT, inspect=True, encodings="identity")
+        fetcher = self.fetcher(accept=ACCEPT, encodings="identity")
         asked = self.robots()
         settings = shards.image_settings(
             image_size=self.image_size,
@@ -79,7 +79,7 @@ class Download(Network):
             max_image_area=self.max_image_area,
             max_pixels=self.max_pixels,
         )
-        candidates = self.source(corpus)
+        candidates = self.followed(corpus)
 
         def allowed(urls: dict[int, str]) -> Iterator[tuple[int, str | None]]:
             """Row numbers with the reason why robots.txt forbids them, or None."""

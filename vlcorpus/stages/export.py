@@ -25,6 +25,8 @@ from .base import ALL, Stage, Tell, UnitCommit, Work
 if TYPE_CHECKING:
     from .samples import Pair
 
+SIMILARITY = "scores/similarity"  # written beside each pair, where it was scored
+
 
 @dataclass(frozen=True, kw_only=True)
 class Export(Stage):
@@ -48,6 +50,13 @@ class Export(Stage):
             if name is not None:
                 names.append(f"{below}/{name}")
         return tuple(names)
+
+    def uses(self) -> tuple[str, ...]:
+        return (SIMILARITY,)
+
+    def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
+        scored = corpus.layer(SIMILARITY)
+        return super().inputs(corpus, unit) | ({SIMILARITY: scored.digest_all()} if scored.units() else {})
 
     def check(self, corpus: Corpus) -> None:
         out = Path(self.out)
@@ -150,7 +159,7 @@ def _similarity(corpus: Corpus) -> Any:
     """The similarity of a pair, where it was scored."""
     from ..io import table
 
-    layer = corpus.layer("scores/similarity")
+    layer = corpus.layer(SIMILARITY)
     known: dict[str, dict[bytes, float | None]] = {}
 
     def similarity(pair: Pair) -> float | None:

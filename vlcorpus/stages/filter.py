@@ -4,7 +4,7 @@
     vlcorpus filter CORPUS --top-fraction 0.3
     vlcorpus filter CORPUS --random-like similarity-top-0.3 --name random      a control of the same size
 
-What it needs runs first, through the same plan. The decision's all.json holds the predicates with the cuts that they
+What it needs runs first, through the same plan. The decision's all_stats.json holds the predicates with the cuts that they
 came to; decisions/<name>/NNNNN.parquet says of every pair which predicates it fails.
 """
 
@@ -89,9 +89,9 @@ class Filter(Stage):
             else:
                 every = [read(shard) for shard in shards]
                 uids = np.concatenate([np.zeros((0, 16), np.uint8), *(each[1] for each in every)])
-                names = every[0][0] if every else {}
-                columns = {name: np.concatenate([each[0][name] for each in every]) for name in names}
-                resolved = resolve(self._predicates(corpus), columns, uids)
+                names = list(every[0][0]) if every else []
+                whole = {name: np.concatenate([each[0][name] for each in every]) for name in names}
+                resolved = resolve(self._predicates(corpus), whole, uids)
             failed = np.zeros(len(resolved.predicates), np.int64)
             seen = kept = changed = 0
             for shard in shards:

@@ -103,8 +103,8 @@ def _funnel(corpus: Corpus, decision: str | None, planted: Truth | None) -> mode
     if pages:
         expected = planted.pages() if planted else {}
         for reason in sorted(pages.keys() | expected.keys()):
-            kept = reason == "visited"
-            steps.append(model.FunnelStep("crawl", "pages", reason, pages[reason], expected.get(reason), kept=kept))
+            passed = reason == "visited"
+            steps.append(model.FunnelStep("crawl", "pages", reason, pages[reason], expected.get(reason), kept=passed))
     _, kept, rejected = totals(corpus, "candidates")
     told("crawl" if pages else "import", "pairs", rejected, kept)
     _, kept, rejected = totals(corpus, "shards")
@@ -113,8 +113,7 @@ def _funnel(corpus: Corpus, decision: str | None, planted: Truth | None) -> mode
         name = corpus.layers("duplicates")[0]
         stats = corpus.layer(f"duplicates/{name}").stats(ALL)
         if stats is not None:
-            expected = planted.expected("dedup").get("in groups") if planted else None
-            steps.append(model.FunnelStep("dedup", "pairs", "in duplicate groups", stats["members"], expected))
+            steps.append(model.FunnelStep("dedup", "pairs", "in duplicate groups", stats["members"]))
     if decision is not None:
         _, kept, rejected = totals(corpus, f"decisions/{decision}")
         told("filter", decision, rejected, kept)
@@ -165,8 +164,8 @@ def _similarity(corpus: Corpus, decision: str, planted: Truth | None) -> list[mo
     kept = [row for row in near if row[3]][:PICTURES]
     dropped = [row for row in near if not row[3]][:PICTURES]
     bodies = _thumbnails(corpus, [*kept, *dropped])
-    sides = (tuple(bodies[uid] for _, uid, _, _ in side) for side in (kept, dropped))
-    return [histogram, model.Pictures("On both sides of the threshold", *sides)]
+    shown, hidden = (tuple(bodies[uid] for _, uid, _, _ in side) for side in (kept, dropped))
+    return [histogram, model.Pictures("On both sides of the threshold", shown, hidden)]
 
 
 def _threshold(corpus: Corpus, decision: str) -> float | None:
@@ -226,10 +225,10 @@ def _differences(comparison: dict[str, Any], headline: str | None) -> list[model
     metrics = list(dict.fromkeys(row["metric"] for row in comparison["rows"]))
     rows = []
     for metric in metrics:
-        own = {row["arm"]: row for row in comparison["rows"] if row["metric"] == metric}
-        first = next(iter(own.values()))
-        worse = [arm for arm, row in own.items() if row["regression"]]
-        cells = [first["baseline_mean"], *(own[arm]["mean"] for arm in comparison["arms"])]
+        by_arm = {row["arm"]: row for row in comparison["rows"] if row["metric"] == metric}
+        first = next(iter(by_arm.values()))
+        worse = [arm for arm, row in by_arm.items() if row["regression"]]
+        cells = [first["baseline_mean"], *(by_arm[arm]["mean"] for arm in comparison["arms"])]
         rows.append((metric, *cells, "worse: " + ", ".join(worse) if worse else None))
     columns = (model.Column("metric"), *(model.Column(name) for name in names), model.Column("regressions"))
     sections.append(model.Table("Every metric", columns, tuple(rows), "Means over seeds; regressions are shown too."))

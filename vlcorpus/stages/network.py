@@ -54,14 +54,14 @@ class Network(Stage):
         if self.contact is not None and (not self.contact.isascii() or not self.contact.isprintable()):
             raise UsageError(f"contact {self.contact!r} cannot stand in a header", "use printable ASCII characters")
 
-    def fetcher(self, *, accept: str, inspect: bool, encodings: str = "gzip, deflate") -> Fetcher:
-        """A fetcher with these manners. inspect: end a transfer whose headers opt out, before its body."""
+    def fetcher(self, *, accept: str, encodings: str) -> Fetcher:
+        """A fetcher with these manners; a transfer whose headers opt out ends before its body."""
         from ..net.fetch import Fetcher, Limits
         from ..net.optout import refuse_opted_out
 
         limits = Limits(max_bytes=self.max_bytes, total_seconds=self.timeout)
-        refuse = refuse_opted_out(TOKEN) if inspect and self.optout == "drop" else None
-        return Fetcher(self._manners(), limits, accept, refuse, encodings=encodings)
+        refuse = refuse_opted_out(TOKEN) if self.optout == "drop" else None
+        return Fetcher(self.manners(), limits, accept, refuse, encodings=encodings)
 
     def robots(self) -> tuple[Robots, Fetcher] | None:
         """What robots.txt allows and the fetcher that asks it; None where it is not to be asked."""
@@ -70,10 +70,10 @@ class Network(Stage):
 
         if not self.obey_robots:
             return None
-        fetcher = Fetcher(self._manners(), ROBOTS_LIMITS)
+        fetcher = Fetcher(self.manners(), ROBOTS_LIMITS)
         return Robots(fetcher.fetch, TOKEN), fetcher
 
-    def _manners(self) -> Manners:
+    def manners(self) -> Manners:
         from ..net.fetch import Manners
 
         return Manners(

@@ -18,6 +18,8 @@ from ..errors import SourceError
 from ..spec import setting
 from .base import Stage, Tell, UnitCommit, Work
 
+READ = ("embeddings", "scores", "decisions", "duplicates", "splits", "probes", "evaluations", "comparisons")
+
 
 @dataclass(frozen=True, kw_only=True)
 class WriteReport(Stage):
@@ -45,9 +47,12 @@ class WriteReport(Stage):
             names.append(f"comparisons/{self.suite}")
         return tuple(names)
 
+    def uses(self) -> tuple[str, ...]:
+        return ("candidates", *READ)
+
     def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
         found = {}
-        for below in ("decisions", "scores", "probes", "evaluations", "comparisons", "duplicates", "sources"):
+        for below in ("sources", *READ):
             for name in corpus.layers(below):
                 found[f"{below}/{name}"] = corpus.layer(f"{below}/{name}").digest_all()
         return found | {name: corpus.layer(name).digest_all() for name in ("candidates", "shards")}

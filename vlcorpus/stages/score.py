@@ -34,20 +34,20 @@ class Score(Stage):
     def made(self) -> str:
         return f"scores/{self.score}"
 
-    def source(self, corpus: Corpus) -> Layer:
+    def followed(self, corpus: Corpus) -> Layer:
         return models.embedded(corpus, self.model) if self.score == "similarity" else corpus.layer("shards")
 
     def open(self, corpus: Corpus) -> Work:
         from ..io import table
 
-        columns = {"similarity": _similarity, "phash": _phash}[self.score](corpus, self.source(corpus))
+        columns = {"similarity": _similarity, "phash": _phash}[self.score](corpus, self.followed(corpus))
         name = f"score-{self.score}"
 
         def score(unit: str, tell: Tell) -> None:
             with self.commit(corpus, unit) as commit:
                 made = table.from_columns(columns(unit, tell), name)
                 table.write(commit, f"{unit}.parquet", made, name)
-                commit.finish(seen=len(made), kept=len(made), source=self.source(corpus).name)
+                commit.finish(seen=len(made), kept=len(made), source=self.followed(corpus).name)
 
         return score
 

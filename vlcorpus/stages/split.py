@@ -76,12 +76,12 @@ class Split(Stage):
             totals: Counter[str] = Counter()
             for shard in corpus.layer("shards").units():
                 uids = [bytes.fromhex(row["uid"]) for row in samples.with_image(corpus, shard)]
-                rows = []
+                splits = []
                 for uid in uids:
                     group = group_of.get(uid, uid)
-                    split = settled.get(uid) or follows.get(group) or self.draw(group)
-                    rows.append({"uid": uid, "split": split})
-                totals += Counter(row["split"] for row in rows)
+                    splits.append(settled.get(uid) or follows.get(group) or self.draw(group))
+                rows = [{"uid": uid, "split": split} for uid, split in zip(uids, splits, strict=True)]
+                totals += Counter(splits)
                 with UnitCommit(self, corpus, layer, shard, inputs | {"shard": shard}) as commit:
                     table.write(commit, f"{shard}.parquet", table.columns(rows, "splits"), "splits")
                     commit.finish(seen=len(rows), kept=len(rows))

@@ -95,8 +95,8 @@ class TrainProbe(Stage):
                 recipe.settings(seed),
                 steps=self.steps or recipe.steps,
                 batch_size=self.batch_size or recipe.batch_size,
-                loss=self.loss,
-                precision=self.precision,
+                loss=self.loss,  # type: ignore[arg-type]
+                precision=self.precision,  # type: ignore[arg-type]
             )
             model = towers.build(self.architecture or recipe.architecture, seed=seed)
             if not packed:

@@ -7,8 +7,8 @@
 Each response record of HTML gives one WarcPage, in file order, its body free of transfer and content encodings and cut
 at `max_bytes`. Answers that are not HTML give none. A record that cannot be read gives one with reason
 "bad_warc_record", and reading goes on at the next record that can be found; a file that ends inside a record gives a
-last one with reason "truncated_warc". In files that are one compressed stream, which .gz should not be, nothing can be found
-behind a damage, and what is left counts as one bad record.
+last one with reason "truncated_warc". In files that are one compressed stream, which .gz should not be, nothing can be
+found behind a damage, and what is left counts as one bad record.
 
 Cost: 5,000 pages/s of 150 kB and a core. Memory: one record of at most MAX_BLOCK bytes. Not for: WAT and WET files.
 """

@@ -1,0 +1,86 @@
+"""The walks that are killed: some 100 pairs from web pages to a verdict, and a captioned folder to a filter model.
+
+    folder = folder_walk(place)          import -> embed, score, filter, export, train-probe (the web walk's model)
+    with served(place) as world:         one server, so that ports and URLs stay the same
+        web = web_walk(place, world)     crawl -> download -> … -> report
+
+Both are recipes run as `python -m vlcorpus run RECIPE CORPUS`, with small shards, so that each layer has several.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from tests.kill.harness import Walk
+from vlcorpus.world.exam import write_exam
+from vlcorpus.world.server import Served
+from vlcorpus.world.site import WorldSettings, write_site
+from vlcorpus.world.trusted import write_trusted
+
+PAIRS, TRUSTED, EXAM, SEED = 100, 60, 24, 11
+_TRAINING = {"steps": 2, "batch_size": 16, "seeds": [0, 1]}
+
+
+def served(place: Path) -> Served:
+    """Draw site, trusted pairs and exam below `place`; a server of the site, to be entered."""
+    site = write_site(place / "world", WorldSettings(pairs=PAIRS, seed=SEED, pairs_per_page=20))
+    write_trusted(place / "trusted", TRUSTED, SEED)
+    write_exam(place / "exam", EXAM, SEED, limit=EXAM)
+    return Served(site.root)
+
+
+def folder_walk(place: Path) -> Walk:
+    """A captioned folder, imported: its probe `filter` is the model of the web walk."""
+    out = "{corpus}/../exports/folder"
+    stages = [
+        {"import": {"source": str(place / "trusted"), "image_size": 64}},
+        {"train-probe": {"probe": "filter", **_TRAINING}},
+        {"embed": {"model": "probe:filter"}},
+        {"score": {"score": "similarity"}},
+        {"filter": {"min_sim": 0.0, "decision": "kept"}},
+        {"export": {"out": out, "decision": "kept", "shard_rows": 20}},
+    ]
+    return _walk(place, "folder", "import", stages, shard_rows=25)
+
+
+def web_walk(place: Path, world: Served, *, model: Path) -> Walk:
+    """The whole walk over the served site, with the embeddings of the probe folder `model`."""
+    network = {"allow_private": ["127.0.0.0/8"], "connect_to": list(world.connect_to)}
+    exports = "{corpus}/../exports"
+    stages = [
+        {"crawl": {"sources": ["http://world.test/"], "chunk": 3, **network}},
+        {"download": {"image_size": 64, "min_image_size": 16, **network}},
+        {"embed": {"model": str(model)}},
+        {"score": {"score": "similarity"}},
+        {"score": {"score": "phash"}},
+        {"filter": {"top_fraction": 0.5, "decision": "filtered"}},
+        {"filter": {"random_like": "filtered", "decision": "random"}},
+        {"dedup": {"radius": 3}},
+        {"split": {"train": 0.8, "test": 0.2}},
+        {"index": {}},
+        {"export": {"out": f"{exports}/raw", "split": "default", "shard_rows": 30}},
+        {
+            "export": {
+                "out": f"{exports}/filtered",
+                "decision": "filtered",
+                "duplicates": "default",
+                "split": "default",
+                "shard_rows": 30,
+            }
+        },
+        {"train-probe": {"probe": "raw", "on": f"{exports}/raw/train", **_TRAINING}},
+        {"train-probe": {"probe": "filtered", "on": f"{exports}/filtered/train", **_TRAINING}},
+        {"evaluate": {"suite": str(place / "exam" / "suite.yaml"), "probes": ["raw", "filtered"]}},
+        {"compare": {"probes": ["raw", "filtered"], "suite": "exam", "baseline": "raw"}},
+        {"report": {"decision": "filtered", "suite": "exam", "truth": str(place / "world" / "planted.jsonl")}},
+    ]
+    return _walk(place, "web", "crawl", stages, shard_rows=40)
+
+
+def _walk(place: Path, name: str, gathers: str, stages: list[dict[str, object]], *, shard_rows: int) -> Walk:
+    recipe = place / f"{name}.yaml"
+    recipe.write_text(yaml.safe_dump({"shard_rows": shard_rows, "stages": stages}, sort_keys=False), "utf-8")
+    home = place / f"home-{name}"
+    return Walk(gathers, ("-m", "vlcorpus", "run", str(recipe), str(home / "corpus")), home)

@@ -1,0 +1,1 @@
+"""Views: read-only questions about a corpus. They return dataclasses, write nothing and print nothing."""

@@ -1,0 +1,70 @@
+"""Whether a committed unit is what its stage would make today.
+
+    Freshness(corpus).of("00000", stats)      -> "fresh", "stale" or "unknown"
+
+The stage is built again from the recorded settings and given today's inputs; the unit is fresh while the fingerprint is
+the recorded one. Inputs that lie in the corpus are read from the stats files of their layers. What lies outside (an
+imported list, the weights of a model) is taken as recorded: it is part of the name of what was made from it, so a
+changed one makes another layer and not a stale one. No model is loaded and nothing is fetched.
+
+Cost: 20 microseconds a unit, and each layer's stats files once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .. import spec
+from ..corpus import Corpus
+from ..errors import VlcorpusError
+from ..stages import registry
+from ..stages.base import Stage
+from .layers import ALL, head, heads
+
+FRESH, STALE, UNKNOWN = "fresh", "stale", "unknown"
+
+# Names of inputs that are facts of the unit and not digests of something that may change.
+_FACTS = {"source", "part", "slice", "shard", "seed", "split", "model"}
+
+
+class Freshness:
+    """Answers for the units of one corpus; remembers the layers' digests, so make a new one to look again."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+        self._whole: dict[str, str] = {}
+
+    def of(self, unit: str, stats: Mapping[str, Any]) -> str:
+        """Freshness of a unit with these stats; unknown where its stage or an input cannot be had."""
+        try:
+            name = str(stats["stage"])
+            stage = spec.build(registry.stage(name), stats["settings"], where=name)
+            inputs = self._inputs(stage, unit, stats["inputs"])
+            made = spec.fingerprint(stage, stage.name, stage.version, inputs)
+            return FRESH if made == stats["fingerprint"] else STALE
+        except (VlcorpusError, OSError, LookupError, TypeError, ValueError, AttributeError, AssertionError):
+            return UNKNOWN
+
+    def _inputs(self, stage: Stage, unit: str, recorded: Mapping[str, str]) -> dict[str, str]:
+        """Today's inputs of a unit."""
+        if stage.creates and unit == ALL:  # a source's inputs lie outside
+            return dict(recorded)
+        elsewhere = [name for name in recorded if name not in _FACTS and not self._is_layer(name)]
+        if elsewhere or stage.name == "report":  # a report takes in whatever layers there are
+            return stage.inputs(self._corpus, unit)
+        return {name: self._today(name, unit, value) if self._is_layer(name) else value
+                for name, value in recorded.items()}  # fmt: skip
+
+    def _is_layer(self, name: str) -> bool:
+        return name not in _FACTS and head(name) in heads()
+
+    def _today(self, name: str, unit: str, recorded: str) -> str:
+        layer = self._corpus.layer(name)
+        if head(name) == "sources":  # named by its content
+            return recorded
+        if layer.stats(unit) is not None and layer.digest(unit) == recorded:
+            return recorded
+        if name not in self._whole:
+            self._whole[name] = layer.digest_all()
+        return self._whole[name]
