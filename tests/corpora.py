@@ -1,18 +1,30 @@
 """Small corpora made by the real stages: what the reading commands are tested on.
 
-    built = build_small(tmp)         80 planted pairs in three shards, every layer, two exports, two probes of two steps
-    built.corpus, built.out          about 12 CPU seconds; copy the folder before damaging it: `copy(built, tmp)`
+A picture world of 80 planted pairs, its crawl in four shards, every layer, three exports, probes of two steps.
+
+    small()                          built once a test session, read only
+    copy(small(), tmp_path)          a copy of one's own, to be damaged
+    build_small(tmp_path)            built anew, in about 9 s
 """
 
 from __future__ import annotations
 
+import atexit
+import functools
+import hashlib
+import json
 import os
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from vlcorpus.corpus import Corpus
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vlcorpus.corpus import Corpus, Layer
 from vlcorpus.errors import VlcorpusError
 from vlcorpus.pipeline import recipe as recipes
 from vlcorpus.pipeline.executor import LocalExecutor
@@ -81,6 +93,14 @@ def build_small(folder: Path, *, pairs: int = 80, seed: int = 5) -> Built:
     return Built(folder, site)
 
 
+@functools.cache
+def small() -> Built:
+    """The corpus that tests share: look, do not touch."""
+    folder = Path(tempfile.mkdtemp(prefix="vlcorpus-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return build_small(folder)
+
+
 def copy(built: Built, to: Path) -> Built:
     """Corpus and exports once more, to be damaged; times of files are kept."""
     for name in ("corpus", "exports", "trusted"):
@@ -98,3 +118,23 @@ def overwrite(path: Path, at: int, payload: bytes) -> None:
 def cut(path: Path, size: int) -> None:
     """End a file early."""
     os.truncate(path, size)
+
+
+def reseal(layer: Layer, unit: str, **changes: object) -> None:
+    """Make a unit's stats file true to its files again, so that only a deeper check can see what was done to them."""
+    stats = layer.stats(unit)
+    assert stats is not None
+    for name, about in stats["outputs"].items():
+        payload = layer.path(name).read_bytes()
+        about |= {"bytes": len(payload), "sha256": hashlib.sha256(payload).hexdigest()}
+    layer.path(layer.marker(unit)).write_text(json.dumps(stats | changes))
+
+
+def rewrite(layer: Layer, unit: str, output: str, change: Callable[[list[dict[str, Any]]], object]) -> None:
+    """Change the rows of a table in place and reseal its unit."""
+    path = layer.path(output)
+    found = pq.read_table(path)
+    rows = found.to_pylist()
+    change(rows)
+    pq.write_table(pa.Table.from_pylist(rows, schema=found.schema), path)
+    reseal(layer, unit)

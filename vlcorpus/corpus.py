@@ -31,7 +31,7 @@ import yaml
 
 from . import schema
 from .errors import CorpusError, UsageError
-from .io.commit import explained, write_json
+from .io.commit import TEMPORARY, explained, write_json, write_text
 
 FILE = "corpus.yaml"
 LEAST_FREE_BYTES = 32 * 1024 * 1024
@@ -118,7 +118,7 @@ class Corpus:
         with explained(path):
             if path.is_file():
                 raise NotADirectoryError(20, "a file", str(path))
-            if path.is_dir() and any(path.iterdir()):
+            if path.is_dir() and any(each.name != TEMPORARY + FILE for each in path.iterdir()):
                 raise CorpusError(
                     f"{path} is not empty and is no corpus", "name a new folder, or the folder that holds corpus.yaml"
                 )
@@ -132,9 +132,7 @@ class Corpus:
                 "shard_rows": rows,
                 "seed": seed,
             }
-            temporary = path / (FILE + ".tmp")
-            temporary.write_text(yaml.safe_dump(about, sort_keys=False), "utf-8")
-            os.replace(temporary, path / FILE)
+            write_text(path / FILE, yaml.safe_dump(about, sort_keys=False))
         return cls(path, name, digits, rows, seed)
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -160,7 +161,7 @@ def test_a_crawl_delay_is_kept() -> None:
             server.put(name, page(), HTML)
         assert len(crawl(server, Frontier([SITE]), concurrency=16)) == 4
         times = [request.at for request in server.requests if request.path != "/robots.txt"]
-    assert min(later - earlier for earlier, later in zip(times, times[1:], strict=False)) > 0.15
+    assert min(later - earlier for earlier, later in itertools.pairwise(times)) > 0.15
 
 
 def test_a_page_that_is_too_large_is_read_to_the_limit() -> None:

@@ -35,7 +35,7 @@ def run(demo: Demo) -> Path:
     from ..world.server import Served
 
     start = time.monotonic()
-    world, trusted, corpus = (demo.folder / name for name in ("world", "trusted", "corpus"))
+    world, trusted, corpus = (demo.folder / name for name in ("world", "trusted", "pictures"))
     site = draw_world(demo, world)
     output.note(f"the filter model learns from {demo.trusted:,} trusted pairs ({trusted})")
     _recipe("demo-filter", trusted, demo.workers, [])
@@ -49,7 +49,7 @@ def run(demo: Demo) -> Path:
             settings.append(f"train-probe.steps={demo.steps}")
         _recipe("demo", corpus, demo.workers, settings)
     report = corpus / "reports" / "report.html"
-    show(Corpus.open(corpus), "exam")
+    show(Corpus.open(corpus), "exam", world / "site" / "planted.jsonl")
     output.note(f"the whole walk took {time.monotonic() - start:.1f} s")
     output.say(f"report: {report}")
     return report
@@ -89,30 +89,36 @@ def _commands(demo: Demo, where: str) -> list[str]:
     return [
         f"serve: python -m vlcorpus.world.server {top}/world/site/site --port PORT",
         f"filter model: vlcorpus run demo-filter {top}/trusted",
-        f"crawl: vlcorpus crawl {top}/corpus http://world.test/ {network}",
-        f"download: vlcorpus download {top}/corpus --image-size 64 --min-image-size 16 {network}",
-        f"embed: vlcorpus embed {top}/corpus --model {top}/trusted/probes/filter",
-        f"filter: vlcorpus filter {top}/corpus --top-fraction 0.3 --decision filtered",
-        f"dedup: vlcorpus dedup {top}/corpus --radius 3",
-        f"split: vlcorpus split {top}/corpus --train 0.95 --test 0.05",
-        f"export: vlcorpus export {top}/corpus {top}/exports/filtered --decision filtered --duplicates default "
+        f"crawl: vlcorpus crawl {top}/pictures http://world.test/ {network}",
+        f"download: vlcorpus download {top}/pictures --image-size 64 --min-image-size 16 {network}",
+        f"embed: vlcorpus embed {top}/pictures --model {top}/trusted/probes/filter",
+        f"filter: vlcorpus filter {top}/pictures --top-fraction 0.3 --decision filtered",
+        f"dedup: vlcorpus dedup {top}/pictures --radius 3",
+        f"split: vlcorpus split {top}/pictures --train 0.95 --test 0.05",
+        f"export: vlcorpus export {top}/pictures {top}/exports/filtered --decision filtered --duplicates default "
         "--split default",
-        f"train: vlcorpus train-probe {top}/corpus filtered --on {top}/exports/filtered/train",
-        f"evaluate: vlcorpus evaluate {top}/corpus {top}/world/exam/suite.yaml",
-        f"compare: vlcorpus compare {top}/corpus raw filtered random --suite exam --baseline raw",
+        f"train: vlcorpus train-probe {top}/pictures filtered --on {top}/exports/filtered/train",
+        f"evaluate: vlcorpus evaluate {top}/pictures {top}/world/exam/suite.yaml",
+        f"compare: vlcorpus compare {top}/pictures raw filtered random --suite exam --baseline raw",
     ]
 
 
-def show(corpus: Corpus, suite: str) -> None:
-    """The comparison as a table on stdout."""
+def show(corpus: Corpus, suite: str, truth: Path) -> None:
+    """How well the filter judged, and the comparison's main metrics, as a table on stdout."""
+    from ..stages import findings
+    from ..stages.planted import Truth
+
+    rows = [row for row in findings.scored(corpus, "filtered") if row[2] is not None]
+    output.say(f"filter AUC, true captions against noise: {Truth.read(corpus, truth).auc(rows):.4f}")
     found: dict[str, Any] = read_json(corpus.layer(f"comparisons/{suite}").path("comparison.json"))
-    rows = []
+    lines = []
     for row in found["rows"]:
-        scale = 1 if row["lower_is_better"] else 100
-        low, high = row["lower"], row["upper"]
-        interval = "" if low is None else f"[{scale * low:+.1f}, {scale * high:+.1f}]"
-        mark = "worse" if row["regression"] else ""
-        values = (f"{scale * row[name]:.1f}" for name in ("baseline_mean", "mean"))
-        rows.append((row["metric"], row["arm"], *values, f"{scale * row['difference']:+.1f}", interval, mark))
+        if not findings.is_main(row["metric"]):
+            continue
+        interval = "" if row["lower"] is None else f"[{100 * row['lower']:+.1f}, {100 * row['upper']:+.1f}]"
+        values = [f"{100 * row[name]:.1f}" for name in ("baseline_mean", "mean")]
+        difference = f"{100 * row['difference']:+.1f}"
+        mark = "worse" if row["regression"] else "better" if row["improvement"] else ""
+        lines.append((row["metric"], row["arm"], *values, difference, interval, mark))
     heads = ("metric", "arm", found["baseline"], "arm's", "difference", f"{100 * found['confidence']:g} %", "")
-    output.table(heads, rows, numbers=(2, 3, 4, 5))
+    output.table(heads, lines, numbers=(2, 3, 4, 5))

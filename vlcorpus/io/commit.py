@@ -28,6 +28,7 @@ from typing import Any, Self
 from ..errors import VlcorpusError
 
 TEMPORARY = ".tmp-"
+_STATS = "stats"
 
 
 class Sink(io.RawIOBase):
@@ -100,20 +101,25 @@ class Commit:
     """The files of one unit of one layer, made to appear together (see the module's header).
 
     folder: the layer's folder. marker: the stats file's name. Use as a context manager; leaving it without
-    `done` removes what was not renamed yet and leaves the unit uncommitted.
+    `done` removes what was not renamed yet and leaves the unit uncommitted. claim: from before the first output until
+    `done`, whatever happens, a temporary name says that the folder is ours (`claimed`); for folders outside a corpus.
     """
 
-    def __init__(self, folder: Path, marker: str) -> None:
+    def __init__(self, folder: Path, marker: str, *, claim: bool = False) -> None:
         self.folder = folder
         self.marker = marker
         self.outputs: dict[str, dict[str, Any]] = {}
+        self._claim = claim
         self._prefix = TEMPORARY + marker.replace("/", "_") + "-"
+        self._beside = folder / (self._prefix + _STATS)
 
     def __enter__(self) -> Self:
         path = self.folder / self.marker
         with explained(self.folder):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._sweep()
+            if self._claim:
+                self._beside.touch()
             if path.exists():
                 path.unlink()
                 sync_folder(path.parent)
@@ -125,7 +131,8 @@ class Commit:
 
     def _sweep(self) -> None:
         for left in self.folder.glob(self._prefix + "*"):
-            left.unlink(missing_ok=True)
+            if not (self._claim and left == self._beside):
+                left.unlink(missing_ok=True)
 
     @contextmanager
     def file(self, name: str) -> Iterator[Sink]:
@@ -152,14 +159,23 @@ class Commit:
         """Write the stats file, which is the commit. Returns what was written."""
         whole = {**stats, "outputs": self.outputs}
         path = self.folder / self.marker
-        write_json(path, whole, temporary=self.folder / (self._prefix + "stats"))
+        write_json(path, whole, temporary=self._beside)
         return whole
+
+
+def claimed(folder: Path, marker: str) -> bool:
+    """Whether a commit with `claim` was begun here and never done."""
+    return (folder / f"{TEMPORARY}{marker}-{_STATS}").exists()
 
 
 def write_json(path: Path, value: Any, *, temporary: Path | None = None) -> None:
     """A small JSON file, atomically and durably."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False) + "\n", temporary=temporary)
+
+
+def write_text(path: Path, text: str, *, temporary: Path | None = None) -> None:
+    """A small text file, atomically and durably."""
     beside = temporary or path.with_name(TEMPORARY + path.name)
-    text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False) + "\n"
     with explained(path):
         sink = Sink(beside)
         try:

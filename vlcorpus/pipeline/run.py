@@ -135,7 +135,11 @@ class _Log:
     """One line of JSON an event, appended and left to the system to flush: a trail for people, not a commit."""
 
     def __init__(self, path: Path | None) -> None:
-        self._fd = None if path is None else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._fd = None if path is None else os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        if self._fd is not None:
+            size = os.fstat(self._fd).st_size
+            if size and os.pread(self._fd, 1, size - 1) != b"\n":  # a killed run's last line is its own
+                os.write(self._fd, b"\n")
 
     def note(self, event: Event) -> Event:
         if self._fd is not None:

@@ -16,6 +16,7 @@ from vlcorpus.report.model import Curves, Difference, Forest, Histogram
 
 WIDE, NARROW = 760, 340
 COLOURS = 6
+MARKERS = 12  # on a line; more of them hide it
 DASHES = (None, "6 3", "2 3", "8 3 2 3", "10 4", "1 3")
 
 Tone = str
@@ -73,7 +74,9 @@ def curves(chart: Curves, width: int) -> Html:
         drawn += [element("path", d=_path(x, y, run.samples, run.values), class_=f"seed {colour}") for run in arm.runs]
         xs, ys = mean_curve([(run.samples, run.values) for run in arm.runs])
         drawn.append(element("path", d=_path(x, y, xs, ys), class_=f"line {colour}", stroke_dasharray=dash))
-        drawn += [marker(place, x.at(a), y.at(b)) for a, b in zip(xs, ys, strict=True) if math.isfinite(b)]
+        every = max(1, -(-len(xs) // MARKERS))
+        marked = [(a, b) for a, b in zip(xs, ys, strict=True) if math.isfinite(b)][::every]
+        drawn += [marker(place, x.at(a), y.at(b)) for a, b in marked]
     names = ", ".join(arm.name for arm in chart.arms)
     return _svg(width, height, f"{chart.y_label} against {chart.x_label} for {names}. The numbers follow.", drawn)
 

@@ -57,20 +57,22 @@ def section_body(section: Section) -> Html:
 
 
 def _funnel(section: Funnel) -> Html:
+    """Each step of each stage by itself: shares are of what came into it."""
     known = any(step.truth is not None for step in section.steps)
-    total = sum(step.count for step in section.steps)
-    heads = [_head("Stage"), _head("Reason"), _head("Pairs", "n"), _head("Share", "n share"), _head("", "bar")]
+    heads = [_head("Step"), _head("Reason"), _head("Rows", "n"), _head("Share", "n share"), _head("", "bar")]
     if known:
         heads += [_head("Planted", "n"), _head("Agrees", "n")]
     rows: list[Html] = []
-    for stage, steps in itertools.groupby(section.steps, key=lambda step: step.stage):
+    for (stage, name), steps in itertools.groupby(section.steps, key=lambda step: (step.stage, step.step)):
         listed = list(steps)
+        total = sum(step.count for step in listed)
         for place, step in enumerate(listed):
             cells = []
             if place == 0:
-                cells.append(element("th", stage, class_="stage", scope="rowgroup", rowspan=len(listed)))
+                words = (stage, element("small", name))
+                cells.append(element("th", *words, class_="stage", scope="rowgroup", rowspan=len(listed)))
             cells += [
-                element("th", _breakable(step.reason), element("small", step.step), scope="row"),
+                element("th", _breakable(step.reason), scope="row"),
                 element("td", number(step.count), class_="n"),
                 element("td", share(step.count, total), class_="n share"),
                 element("td", _bar(step.count, max(total, 1)), class_="bar"),
@@ -78,10 +80,8 @@ def _funnel(section: Funnel) -> Html:
             if known:
                 cells += _agreement(step)
             rows.append(element("tr", *cells, class_="kept" if step.kept else None))
-    foot = [element("th", "all", scope="row", colspan=2), element("td", number(total), class_="n")]
-    foot += [element("td", "", class_=name) for name in ("share", "bar", *(["n", "n"] if known else []))]
-    words = "Every pair, by what became of it" + (", beside what was planted" if known else "")
-    return _grid(words, heads, rows, [element("tr", *foot)])
+    words = "Every row, by what became of it" + (", beside what was planted" if known else "")
+    return _grid(words, heads, rows)
 
 
 def _agreement(step: FunnelStep) -> list[Html]:
@@ -269,7 +269,7 @@ def _head(name: str, class_: str | None = None) -> Html:
 
 
 def _grid(
-    words: str, heads: Sequence[Html], rows: Sequence[Html], foot: Sequence[Html] = (), *, visible: bool = True
+    words: str, heads: Sequence[Html], rows: Sequence[Html], *, visible: bool = True
 ) -> Html:
     """A table that scrolls sideways by itself. Its caption is for the ear; for the eye it stands above."""
     table = element(
@@ -277,7 +277,6 @@ def _grid(
         element("caption", words, class_="hidden"),
         element("thead", element("tr", *heads)),
         element("tbody", *rows),
-        element("tfoot", *foot) if foot else Html(""),
     )
     above = element("p", words, class_="caption", aria_hidden="true") if visible else Html("")
     return join(above, element("div", table, class_="scroll", role="region", aria_label=words, tabindex=0))

@@ -104,8 +104,17 @@ class Stage:
 class UnitCommit(Commit):
     """A commit that knows its stage: `finish` writes the stats and checks that no row was lost."""
 
-    def __init__(self, stage: Stage, corpus: Corpus, layer: Layer, unit: str, inputs: Mapping[str, str] | None = None):
-        super().__init__(layer.folder, layer.marker(unit))
+    def __init__(
+        self,
+        stage: Stage,
+        corpus: Corpus,
+        layer: Layer,
+        unit: str,
+        inputs: Mapping[str, str] | None = None,
+        *,
+        claim: bool = False,
+    ):
+        super().__init__(layer.folder, layer.marker(unit), claim=claim)
         self.stage = stage
         self.unit = unit
         self.inputs = dict(stage.inputs(corpus, unit) if inputs is None else inputs)

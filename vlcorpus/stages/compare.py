@@ -62,7 +62,11 @@ class Compare(Stage):
             baseline = self.baseline or arms[0]
             ordered = dict.fromkeys([baseline, *arms])
             made = compare({arm: measured[arm] for arm in ordered}, baseline, confidence=self.confidence)
-            rows = [asdict(row) | {"verdict": row.verdict, "regression": row.regression} for row in made.rows]
+            rows = [
+                asdict(row)
+                | {"verdict": row.verdict, "regression": row.regression, "improvement": row.improvement}
+                for row in made.rows
+            ]
             about = {"suite": suite, "baseline": baseline, "arms": list(made.arms), "confidence": made.confidence}
             with UnitCommit(self, corpus, self.layer(corpus), unit, self.inputs(corpus, unit)) as commit:
                 text = json.dumps(about | {"rows": rows}, indent=1)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..corpus import Corpus, Layer
 from ..errors import UsageError
-from ..io.commit import write_json
+from ..io.commit import claimed, write_json
 from ..spec import setting, values_of
 from .base import ALL, Stage, Tell, UnitCommit, Work
 
@@ -62,7 +62,9 @@ class Export(Stage):
         out = Path(self.out)
         if "://" in self.out:
             raise UsageError(f"{self.out} is a URL; exports are written to folders", "name a folder")
-        if out.is_dir() and any(out.iterdir()) and self.layer(corpus).stats(ALL) is None and not _begun(out):
+        layer = self.layer(corpus)
+        ours = layer.stats(ALL) is not None or claimed(out, layer.marker(ALL))
+        if out.is_dir() and any(out.iterdir()) and not ours:
             raise UsageError(f"{out} is not empty and is no export", "name a new folder")
 
     def open(self, corpus: Corpus) -> Work:
@@ -71,7 +73,6 @@ class Export(Stage):
 
             inputs, layer = self.inputs(corpus, unit), self.layer(corpus)
             choice = Choice(decision=self.decision, duplicates=self.duplicates, split=self.split)
-            layer.folder.mkdir(parents=True, exist_ok=True)
             reasons: Counter[str] = Counter()
             taken: dict[str, list[tuple[str, str]]] = {}
             verdicts = Chosen(corpus, choice)
@@ -83,10 +84,10 @@ class Export(Stage):
                         reasons[reason] += 1
             written = 0
             sizes: dict[str, dict[str, int]] = {}
-            for split, wanted in sorted(taken.items()):
-                sizes[split] = self._write_split(corpus, layer, split, wanted, inputs, tell, written)
-                written += len(wanted)
-            with UnitCommit(self, corpus, layer, unit, inputs) as commit:
+            with UnitCommit(self, corpus, layer, unit, inputs, claim=True) as commit:
+                for split, wanted in sorted(taken.items()):
+                    sizes[split] = self._write_split(corpus, layer, split, wanted, inputs, tell, written)
+                    written += len(wanted)
                 _describe(commit, corpus, layer, sizes)
                 commit.finish(seen=written + reasons.total(), kept=written, rejected=reasons, splits=sizes)
 
@@ -129,11 +130,6 @@ class Export(Stage):
         _forget(folder, sizes)
         write_json(folder.path("sizes.json"), sizes)
         return sizes
-
-
-def _begun(out: Path) -> bool:
-    """Whether a killed export left its shards here."""
-    return any(out.glob("*/[0-9]*.json")) or any(out.glob("*/.tmp-*"))
 
 
 def _forget(folder: Layer, sizes: dict[str, int]) -> None:

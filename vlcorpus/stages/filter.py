@@ -4,8 +4,8 @@
     vlcorpus filter CORPUS --top-fraction 0.3
     vlcorpus filter CORPUS --random-like similarity-top-0.3 --name random      a control of the same size
 
-What it needs runs first, through the same plan. The decision's all_stats.json holds the predicates with the cuts that they
-came to; decisions/<name>/NNNNN.parquet says of every pair which predicates it fails.
+What it needs runs first, through the same plan. The decision's all_stats.json holds the predicates with the cuts that
+they came to; decisions/<name>/NNNNN.parquet says of every pair which predicates it fails.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ def gather(
         sections.append(model.Commands("Reproduce each step", tuple(listed)))
     sections.append(_provenance(corpus))
     return model.Report(
-        title=f"Corpus {corpus.name}",
-        subtitle="What each step did to it, and what that did to a model trained on it.",
+        title=corpus.name,
+        subtitle="What each step did to this corpus, and what that did to a model trained on it.",
         verdict=_verdict(comparison, headline, arm),
         summary=_summary(corpus, decision, planted),
         sections=tuple(sections),
@@ -109,11 +109,11 @@ def _funnel(corpus: Corpus, decision: str | None, planted: Truth | None) -> mode
     told("crawl" if pages else "import", "pairs", rejected, kept)
     _, kept, rejected = totals(corpus, "shards")
     told("download", "pairs", rejected, kept)
-    if corpus.layers("duplicates"):
-        name = corpus.layers("duplicates")[0]
-        stats = corpus.layer(f"duplicates/{name}").stats(ALL)
-        if stats is not None:
-            steps.append(model.FunnelStep("dedup", "pairs", "in duplicate groups", stats["members"]))
+    for name in corpus.layers("duplicates"):
+        kinds = _duplicates(corpus, name)
+        expected = planted.duplicates() if planted else {}
+        for kind in ("exact", "near", "alone"):
+            steps.append(model.FunnelStep("dedup", name, kind, kinds[kind], expected.get(kind), kept=kind == "alone"))
     if decision is not None:
         _, kept, rejected = totals(corpus, f"decisions/{decision}")
         told("filter", decision, rejected, kept)
@@ -123,6 +123,13 @@ def _funnel(corpus: Corpus, decision: str | None, planted: Truth | None) -> mode
         "Every row that came in is a row that went out, kept or with a reason."
         + (" The planted truth stands beside the count." if planted else ""),
     )
+
+
+def _duplicates(corpus: Corpus, name: str) -> Counter[str]:
+    """Pairs by what dedup said of them."""
+    groups = table.read(corpus.layer(f"duplicates/{name}").path("groups.parquet"), "duplicates", only=["kind"])
+    kinds = Counter(groups.column("kind").to_pylist())
+    return kinds + Counter(alone=totals(corpus, "shards")[1] - kinds.total())
 
 
 def _pages(corpus: Corpus) -> Counter[str]:
@@ -212,7 +219,7 @@ def _differences(comparison: dict[str, Any], headline: str | None) -> list[model
     for arm in comparison["arms"]:
         own = [row for row in comparison["rows"] if row["arm"] == arm and row["lower"] is not None]
         shares = [row for row in own if not row["lower_is_better"]]
-        points = [row for row in shares if headline is None or row["metric"] == headline or _main(row["metric"])]
+        points = [row for row in shares if headline is None or row["metric"] == headline or is_main(row["metric"])]
         differences = tuple(
             model.Difference(row["metric"], 100 * row["difference"], 100 * row["lower"], 100 * row["upper"])
             for row in sorted(points, key=lambda row: row["metric"] != headline)
@@ -235,8 +242,9 @@ def _differences(comparison: dict[str, Any], headline: str | None) -> list[model
     return sections
 
 
-def _main(metric: str) -> bool:
-    return metric.endswith((".top1", ".accuracy", "_r1", ".mean_per_class_recall", "r1", "@1"))
+def is_main(metric: str) -> bool:
+    """Whether a metric is one of the few shares that a first look needs."""
+    return metric.endswith((".top1", ".accuracy", "_r1", ".auc"))
 
 
 def _verdict(comparison: dict[str, Any] | None, headline: str | None, arm: str | None) -> model.Verdict:
@@ -258,6 +266,9 @@ def _summary(corpus: Corpus, decision: str | None, planted: Truth | None) -> tup
     if decision is not None:
         seen, kept, _ = totals(corpus, f"decisions/{decision}")
         facts.append(model.Fact("kept", f"{kept:,}", f"of {seen:,}"))
+    if planted is not None and decision is not None:
+        rows = [row for row in scored(corpus, decision) if row[2] is not None]
+        facts.append(model.Fact("filter AUC", f"{planted.auc(rows):.4f}", "true captions against noise"))
     return tuple(facts)
 
 

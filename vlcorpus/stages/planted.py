@@ -7,6 +7,7 @@ truth.auc(rows)                     how well the similarity tells true captions 
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from .. import identity
 from ..corpus import Corpus
 from ..io import table
 from ..report import model
-from ..world.planted import KINDS, Planted, read_pages, read_planted
+from ..world.planted import KINDS, ORIGIN, Planted, read_pages, read_planted
 
 # A broken image is refused for what is broken about it; which reason that is depends on the damage.
 BROKEN = ("not_an_image", "truncated_image", "decode_error", "unsupported_format")
@@ -29,6 +30,7 @@ class Truth:
     corpus: Corpus
     pairs: tuple[Planted, ...]
     page_outcomes: Counter[str]
+    served: Path
     by_uid: dict[bytes, Planted] = field(default_factory=dict)
 
     @classmethod
@@ -36,7 +38,8 @@ class Truth:
         pairs = tuple(read_planted(path))
         beside = path.with_name("pages.jsonl")
         outcomes = Counter(page.outcome for page in read_pages(beside)) if beside.is_file() else Counter[str]()
-        return cls(corpus, pairs, outcomes, {identity.uid(pair.url, pair.alt_text): pair for pair in pairs})
+        served = path.with_name("site")
+        return cls(corpus, pairs, outcomes, served, {identity.uid(pair.url, pair.alt_text): pair for pair in pairs})
 
     def pages(self) -> dict[str, int]:
         """Planted pages by what a crawl should say of them."""
@@ -45,8 +48,6 @@ class Truth:
 
     def expected(self, stage: str) -> dict[str, int]:
         """Planted pairs that a stage should refuse, by reason; structural faults only."""
-        if stage == "dedup":
-            return {}
         found = Counter(
             pair.expected_reason
             for pair in self.pairs
@@ -56,6 +57,21 @@ class Truth:
         if broken:
             found += self._broken(broken)
         return dict(found)
+
+    def duplicates(self) -> dict[str, int]:
+        """Fetched pairs whose image has the bytes of another pair's, by the files that were served.
+
+        Near duplicates are not foretold: whether a changed picture is near is for the hash to say.
+        """
+        if not self.served.is_dir():
+            return {}
+        fetched = [pair for pair in self.pairs if pair.expected_stage in ("", "dedup")]
+        digests = {url: self._digest(url) for url in {pair.url for pair in fetched}}
+        copies = Counter(digests[pair.url] for pair in fetched)
+        return {"exact": sum(copies[digests[pair.url]] > 1 for pair in fetched)}
+
+    def _digest(self, url: str) -> bytes:
+        return hashlib.sha256((self.served / url.removeprefix(f"{ORIGIN}/")).read_bytes()).digest()
 
     def kept(self, stage: str) -> int | None:
         """Planted pairs that should pass a stage."""

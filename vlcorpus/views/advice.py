@@ -80,7 +80,7 @@ def _verb(layer: str) -> str:
 
 
 def command(corpus: Corpus, stats: Mapping[str, Any]) -> str | None:
-    """The command line that made a unit, from its stats: settings that are not the default. None where it is unknown."""
+    """The command line that made a unit, from its stats: settings other than the defaults. None where it is unknown."""
     try:
         cls = registry.stage(str(stats["stage"]))
         settings = spec.values_of(spec.build(cls, stats["settings"], where=cls.name))

@@ -75,9 +75,7 @@ def _candidates(ledger: Ledger, corpus: Corpus, shard: str, rows: list[Row]) -> 
 
 def _counts(ledger: Ledger, corpus: Corpus, shard: str, rows: list[Row], path: str) -> None:
     """Keys by position; statuses and reasons as the commit counts them."""
-    _same(
-        ledger, path, "column key", [row["key"] for row in rows], [corpus.key(shard, n) for n in range(len(rows))]
-    )
+    _same(ledger, path, "column key", [row["key"] for row in rows], [corpus.key(shard, n) for n in range(len(rows))])
     stats = stats_or_none(corpus.layer("shards"), shard)
     if stats is None:
         return
@@ -106,7 +104,7 @@ def _tar(ledger: Ledger, corpus: Corpus, shard: str, rows: list[Row]) -> None:
             text = row["caption"].encode("utf-8", "surrogatepass")
             if sample.members.get("txt") != text:
                 ledger.wrong(path, f"{sample.key}.txt is not the caption in the table")
-            if _uid(sample.members.get("json", b"")) != row["uid"]:
+            if uid_in(sample.members.get("json", b"")) != row["uid"]:
                 ledger.wrong(path, f"{sample.key}.json does not name the uid in the table")
     except VlcorpusError:
         return  # told when the file was read on its own
@@ -115,7 +113,8 @@ def _tar(ledger: Ledger, corpus: Corpus, shard: str, rows: list[Row]) -> None:
             ledger.wrong(path, f"{what} {min(keys)}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else ""))
 
 
-def _uid(text: bytes) -> str | None:
+def uid_in(text: bytes) -> str | None:
+    """The uid that a sample's JSON member names."""
     try:
         found = json.loads(text)
     except ValueError:

@@ -8,13 +8,13 @@ corpus, kept by the decision and in the split that the export names.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ..corpus import Corpus, Layer, read_json
-from ..errors import CorpusError, VlcorpusError
+from ..errors import VlcorpusError
 from ..io import table, tar
+from .agreement import uid_in
 from .finding import Ledger
 from .layers import ALL, export_layers, stats_or_none
 
@@ -52,19 +52,21 @@ def agreement_export(ledger: Ledger, corpus: Corpus, out: Path) -> None:
 
 
 def _tar(ledger: Ledger, layer: Layer, shard: str, rows: list[dict[str, Any]], where: str) -> None:
+    count = 0
     try:
-        samples = list(tar.read_samples(layer.path(f"{shard}.tar")))
+        for sample in tar.read_samples(layer.path(f"{shard}.tar")):
+            row = rows[count] if count < len(rows) else {}
+            if sample.key != row.get("key"):
+                ledger.wrong(where, f"sample {count} is {sample.key}, and its table says {row.get('key')}", _FIX)
+                return
+            text = row["caption"].encode("utf-8", "surrogatepass")
+            if sample.members.get("txt") != text or uid_in(sample.members.get("json", b"")) != row["uid"]:
+                ledger.wrong(where, f"text or uid of {sample.key} is not that of its table", _FIX)
+                return
+            count += 1
     except VlcorpusError:
         return  # told when the file was read on its own
-    keys = [sample.key for sample in samples]
-    if keys != [row["key"] for row in rows]:
-        ledger.wrong(where, f"{len(keys)} samples, which are not the {len(rows)} rows of its table", _FIX)
-        return
-    for sample, row in zip(samples, rows, strict=True):
-        about = json.loads(sample.members.get("json", b"{}"))
-        if sample.members.get("txt") != row["caption"].encode("utf-8", "surrogatepass") or about.get("uid") != row["uid"]:
-            ledger.wrong(where, f"text or uid of {sample.key} is not that of its table", _FIX)
-            return
+    ledger.agree(where, "samples", count, len(rows), _FIX)
 
 
 def _corpus(ledger: Ledger, corpus: Corpus, settings: dict[str, Any], uids: dict[str, str], name: str) -> None:
@@ -73,10 +75,11 @@ def _corpus(ledger: Ledger, corpus: Corpus, settings: dict[str, Any], uids: dict
     dropped: list[str] = []
     moved: list[str] = []
     decision, split = settings.get("decision"), settings.get("split")
+    decided, divided = f"decisions/{decision}", f"splits/{split}"
     for shard in corpus.layer("shards").units():
         try:
-            keeps = _column(corpus, f"decisions/{decision}", shard, "decisions", "keep") if decision else {}
-            belongs = _column(corpus, f"splits/{split}", shard, "splits", "split") if split else {}
+            keeps = _column(corpus, decided, shard, "decisions", "keep") if decision else None
+            belongs = _column(corpus, divided, shard, "splits", "split") if split else None
             read = table.read(corpus.layer("shards").path(f"{shard}.parquet"), "shards", only=["uid", "status"])
         except VlcorpusError:
             return  # told when the corpus was checked
@@ -84,10 +87,13 @@ def _corpus(ledger: Ledger, corpus: Corpus, settings: dict[str, Any], uids: dict
             folder = left.pop(uid, None) if state == "success" else None
             if folder is None:
                 continue
-            if decision and not keeps.get(uid):
+            if keeps is not None and not keeps.get(uid):
                 dropped.append(uid)
-            if split and belongs.get(uid) != folder:
+            if belongs is not None and belongs.get(uid) != folder:
                 moved.append(uid)
+    for chosen, layer in ((decision, decided), (split, divided)):
+        if chosen and not corpus.layer(layer).units():
+            ledger.note(name, f"was made from {layer}, which the corpus does not have")
     for what, wrong in (
         ("are not in the corpus", sorted(left)),
         (f"are not kept by {decision}", dropped),
@@ -97,10 +103,11 @@ def _corpus(ledger: Ledger, corpus: Corpus, settings: dict[str, Any], uids: dict
             ledger.wrong(name, f"{len(wrong)} pairs {what}, first {wrong[0]}", _FIX)
 
 
-def _column(corpus: Corpus, layer: str, shard: str, name: str, column: str) -> dict[str, Any]:
+def _column(corpus: Corpus, layer: str, shard: str, name: str, column: str) -> dict[str, Any] | None:
+    """uid -> value; None where the layer does not have the shard."""
     place = corpus.layer(layer)
     if place.stats(shard) is None:
-        raise CorpusError(f"{layer} has no shard {shard}", "run the command that made it again")
+        return None
     found = table.read(place.path(f"{shard}.parquet"), name, only=["uid", column])
     uids = [uid.hex() for uid in found.column("uid").to_pylist()]
     return dict(zip(uids, found.column(column).to_pylist(), strict=True))

@@ -1,8 +1,8 @@
 """What a check finds, and how far it got.
 
-    ledger = Ledger(tell=None)
-    with ledger.trying("shards/00000.tar", "download the shard again"):
-        ...                                    a CorpusError or SourceError in here becomes a finding
+ledger = Ledger(tell=None)
+with ledger.trying("shards/00000.tar", "download the shard again"):
+    ...                                    a CorpusError or SourceError in here becomes a finding
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """One pair's whole life: found, fetched, stored, embedded, scored, decided on, grouped, split, exported.
 
     told = life(corpus, find(corpus, "0123456789ab"))
-    told.decisions[0].judgements[0]     Judgement(rule="similarity in the top 0.3", value=0.21, threshold=0.31, passed=False)
+    told.decisions[0].judgements[0]      rule="similarity in the top 0.3", value=0.21, threshold=0.31, passed=False
 
 Every step that the corpus has is told with the values that it stored; a step that it does not have is None or empty.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..corpus import Corpus
 from ..errors import CorpusError
 from ..io import table
 from .find import Found, Refused, places
+from .judging import Judgement, judgement
 from .layers import ALL, export_layers, stats_or_none
 
 
@@ -40,17 +41,6 @@ class Embedded:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What one predicate said. threshold: the cut it came to; None where there is none (a random draw)."""
-
-    rule: str
-    column: str | None
-    value: Any
-    threshold: Any
-    passed: bool
-
-
-@dataclass(frozen=True)
 class Decided:
     decision: str
     keep: bool
@@ -60,14 +50,17 @@ class Decided:
 
 @dataclass(frozen=True)
 class Member:
+    """image_id: members of one image are several captions of it, and no duplicates of each other."""
+
     uid: str
     key: str
     kind: str
+    image_id: str
 
 
 @dataclass(frozen=True)
 class Grouped:
-    """The pair's group. keepers: the uid that stands for the group, for each decision, and "all" without one."""
+    """The pair's group. keepers: the uid whose image stands for the group, for each decision, and "all" without one."""
 
     duplicates: str
     group: str
@@ -97,10 +90,10 @@ class Life:
     fetched: dict[str, Any] | None = None
     stored: Stored | None = None
     embedded: tuple[Embedded, ...] = ()
-    scores: dict[str, Any] | None = None
+    scores: dict[str, Any] = field(default_factory=dict)
     decisions: tuple[Decided, ...] = ()
     groups: tuple[Grouped, ...] = ()
-    splits: dict[str, str] | None = None
+    splits: dict[str, str] = field(default_factory=dict)
     exports: tuple[Exported, ...] = ()
 
 
@@ -114,7 +107,7 @@ def life(corpus: Corpus, place: Found | Refused, *, export: Path | None = None) 
     page = _page(corpus, found)
     fetched = _fetched(corpus, place)
     row = _image_row(corpus, place) if fetched is not None and fetched["status"] == "success" else None
-    scores = _scores(corpus, place, row)
+    scores = _scores(corpus, place) if row is not None else {}
     return Life(
         uid=place.uid.hex(),
         shard=place.shard,
@@ -125,7 +118,7 @@ def life(corpus: Corpus, place: Found | Refused, *, export: Path | None = None) 
         stored=_stored(corpus, place.shard, str(fetched["image_key"])) if fetched and row is not None else None,
         embedded=tuple(_embedded(corpus, place, row)) if row is not None else (),
         scores=scores,
-        decisions=tuple(_decisions(corpus, place, scores or {})),
+        decisions=tuple(_decisions(corpus, place, scores)),
         groups=tuple(_groups(corpus, place)),
         splits=_splits(corpus, place),
         exports=tuple(_exports(place, export)) if export is not None else (),
@@ -212,9 +205,7 @@ def _row(path: Path, name: str, uid: bytes) -> dict[str, Any] | None:
     return rows.slice(uids.index(uid), 1).to_pylist()[0] if uid in uids else None
 
 
-def _scores(corpus: Corpus, place: Found, row: int | None) -> dict[str, Any] | None:
-    if row is None:
-        return None
+def _scores(corpus: Corpus, place: Found) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for score in corpus.layers("scores"):
         layer = corpus.layer(f"scores/{score}")
@@ -243,28 +234,6 @@ def _decisions(corpus: Corpus, place: Found, scores: dict[str, Any]) -> list[Dec
     return found
 
 
-def judgement(stored: dict[str, Any], scores: dict[str, Any], *, failed: bool) -> Judgement:
-    """What a predicate, as scores.decide.Resolved.as_json stores it, said of a pair with these scores."""
-    kind, column, cut = stored["predicate"], stored.get("column"), stored.get("cut")
-    threshold = cut["threshold"] if cut else stored.get("threshold", stored.get("values"))
-    rules = {
-        "AtLeast": f"{column} at least {stored.get('threshold')}",
-        "AtMost": f"{column} at most {stored.get('threshold')}",
-        "OneOf": f"{column} one of {', '.join(map(str, stored.get('values') or ()))}",
-        "TopFraction": f"{column} in the top {stored.get('fraction')}",
-        "RandomRows": _draw(stored),
-    }
-    if kind == "RandomRows":
-        return Judgement(rules[kind], None, None, None, not failed)
-    return Judgement(rules.get(kind, str(kind)), column, scores.get(str(column)), threshold, not failed)
-
-
-def _draw(stored: dict[str, Any]) -> str:
-    rows, fraction = stored.get("rows"), stored.get("fraction")
-    share = f"{rows} pairs" if rows is not None else f"a share of {fraction}"
-    return f"drawn by uid: {share}, seed {stored.get('seed')}"
-
-
 def _groups(corpus: Corpus, place: Found) -> list[Grouped]:
     found = []
     for name in corpus.layers("duplicates"):
@@ -277,11 +246,15 @@ def _groups(corpus: Corpus, place: Found) -> list[Grouped]:
             continue
         kinds = {row["uid"]: row["kind"] for row in rows if row["group"] == group}
         ordered = sorted(places(corpus, kinds).values(), key=lambda each: (each.shard, each.row))
-        members = tuple(
-            Member(each.uid.hex(), corpus.key(each.shard, each.row), kinds[each.uid]) for each in ordered
-        )
+        members = tuple(_member(corpus, each, kinds[each.uid]) for each in ordered)
         found.append(Grouped(name, group.hex(), members, _keepers(corpus, ordered)))
     return found
+
+
+def _member(corpus: Corpus, place: Found, kind: str) -> Member:
+    path = corpus.layer("candidates").path(f"{place.shard}.parquet")
+    image = table.read(path, "candidates", only=["image_id"]).column("image_id")[place.row].as_py()
+    return Member(place.uid.hex(), corpus.key(place.shard, place.row), kind, image.hex())
 
 
 def _keepers(corpus: Corpus, ordered: list[Found]) -> dict[str, str | None]:

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from ..corpus import Corpus, Layer
-from .freshness import FRESH, STALE, UNKNOWN, Freshness
+from .balance import Imbalance, across, number, within
+from .freshness import STALE, UNKNOWN, Freshness
 from .layers import ALL, SHARDED, as_counts, head, present, stats_or_none, units
 
 _TAIL = 262_144  # bytes of a log that are read
-_FIGURES = {"splits": "splits", "duplicates": "largest"}
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,6 @@ class LayerStatus:
     bytes: int
     made: float | None
     """Seconds since 1970 at which the latest unit was committed."""
-
-
-@dataclass(frozen=True)
-class Imbalance:
-    """Rows that do not add up: in a unit, or between a unit of two layers."""
-
-    layer: str
-    unit: str
-    what: str
 
 
 @dataclass(frozen=True)
@@ -113,7 +104,7 @@ def status(corpus: Corpus) -> Status:
         name=corpus.name,
         shard_rows=corpus.shard_rows,
         layers=tuple(found),
-        imbalances=tuple(_imbalances(read)),
+        imbalances=(*within(read), *across(read)),
         last_run=_last_run(corpus.path / "log"),
         holder=_holder(corpus.path / ".lock"),
         stale_stats=stale,
@@ -167,54 +158,17 @@ def _rows(layer: Layer, good: dict[str, dict[str, Any]]) -> tuple[int, int, dict
     else:
         chosen = [stats for unit, stats in good.items() if unit != ALL] or list(good.values())
     if head(layer.name) == "probes":
-        chosen = sorted(chosen, key=_seen)[-1:]
+        chosen = sorted(chosen, key=lambda stats: number(stats, "seen"))[-1:]
     rejected = Counter[str]()
     for stats in chosen:
         with contextlib.suppress(ValueError):
             rejected += Counter(as_counts(stats.get("rejected")))
-    return sum(map(_seen, chosen)), sum(_number(stats, "kept") for stats in chosen), dict(rejected.most_common())
-
-
-def _number(stats: dict[str, Any], name: str) -> int:
-    value = stats.get(name)
-    return value if type(value) is int else 0
-
-
-def _seen(stats: dict[str, Any]) -> int:
-    return _number(stats, "seen")
+    seen, kept = (sum(number(stats, name) for stats in chosen) for name in ("seen", "kept"))
+    return seen, kept, dict(rejected.most_common())
 
 
 def _bytes(stats: dict[str, Any]) -> int:
-    return sum(_number(each, "bytes") for each in stats["outputs"].values() if isinstance(each, dict))
-
-
-def imbalance(stats: dict[str, Any]) -> str | None:
-    """What does not add up in the stats of one unit, or None."""
-    try:
-        lost = sum(as_counts(stats["rejected"]).values())
-        seen, kept = stats["seen"], stats["kept"]
-        if type(seen) is not int or type(kept) is not int:
-            raise TypeError("seen and kept are no numbers")
-    except (KeyError, TypeError, ValueError) as error:
-        return f"its counts cannot be read ({error})"
-    return None if seen == kept + lost else f"{seen} rows in, but {kept} kept and {lost} rejected"
-
-
-def _imbalances(read: dict[str, dict[str, dict[str, Any] | None]]) -> list[Imbalance]:
-    found = []
-    for layer, by_unit in read.items():
-        for unit, stats in by_unit.items():
-            wrong = imbalance(stats) if stats is not None else None
-            if wrong:
-                found.append(Imbalance(layer, unit, wrong))
-    for layer in read:
-        before = "candidates" if layer == "shards" else "shards" if head(layer) in SHARDED else None
-        for unit, stats in read[layer].items():
-            source = read.get(before or "", {}).get(unit)
-            if source is not None and stats is not None and _seen(stats) != _number(source, "kept"):
-                what = f"{before} kept {_number(source, 'kept')} rows, and it has seen {_seen(stats)}"
-                found.append(Imbalance(layer, unit, what))
-    return found
+    return sum(number(each, "bytes") for each in stats["outputs"].values() if isinstance(each, dict))
 
 
 def _last_run(folder: Path) -> LastRun | None:
@@ -257,6 +211,3 @@ def _holder(lock: Path) -> Holder | None:
         return None
     except (ValueError, KeyError, TypeError):
         return Holder(0, "", "another run")
-
-
-__all__ = ["FRESH", "Holder", "Imbalance", "LastRun", "LayerStatus", "Status", "imbalance", "status"]

@@ -25,11 +25,10 @@ from typing import Any
 from ..corpus import FILE, Corpus, Layer
 from ..errors import CorpusError
 from ..io.commit import TEMPORARY
+from .balance import across, imbalance
 from .finding import AGAIN, Finding, Ledger, Note
-from .layers import export_layers, present, table_of, units
-from .status import imbalance, status
+from .layers import export_layers, present, stats_or_none, table_of, units
 
-_BLOCK = 1 << 20
 _OWN = {FILE, ".lock"}
 
 
@@ -56,12 +55,12 @@ def verify(
     """
     ledger = Ledger(tell)
     listed: set[Path] = set()
-    for layer in present(corpus):
+    layers = present(corpus)
+    for layer in layers:
         for unit in units(layer):
             _unit(ledger, layer, unit, corpus.path, quick=quick, listed=listed)
-    for each in status(corpus).imbalances:
-        if each.what.startswith(("candidates kept", "shards kept")):
-            ledger.wrong(f"{each.layer}/{each.unit}", each.what, "run the command that made it again")
+    for each in across({layer.name: {unit: stats_or_none(layer, unit) for unit in units(layer)} for layer in layers}):
+        ledger.wrong(f"{each.layer}/{each.unit}", each.what, "run the command that made it again")
     if not quick:
         from .agreement import agreement
 

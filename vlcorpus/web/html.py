@@ -9,8 +9,8 @@ named by `src`; where that leads nowhere (missing, data:, another scheme, an SVG
 attributes that lazy-loading scripts use, the largest of srcset and <picture>, and the <noscript> that follows.
 
 Bounds: MAX_BYTES of HTML, MAX_IMAGES, MAX_LINKS, MAX_TEXT characters of a text, any depth of markup (see nesting.py).
-Nothing on a page raises. Cost: 1.2 ms for a page of 150 kB, half of it parsing. Not for: pages that are drawn by scripts, CSS
-backgrounds, og:image and JSON-LD, which describe the page and not an image on it.
+Nothing on a page raises. Cost: 1.2 ms for a page of 150 kB, half of it parsing. Not for: pages that are drawn by
+scripts, CSS backgrounds, og:image and JSON-LD, which describe the page and not an image on it.
 """
 
 from __future__ import annotations

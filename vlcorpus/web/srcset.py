@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 
 MAX_CANDIDATES = 100
 
-_CANDIDATE = re.compile(r"[\s,]*(\S+)")
+_CANDIDATE = re.compile(r"[\s,]*+(\S+)")
 _DESCRIPTOR = re.compile(r"(\d{1,9}(?:\.\d{0,6})?)([wx])")
 
 
