@@ -99,14 +99,14 @@ def _funnel(corpus: Corpus, decision: str | None, planted: Truth | None) -> mode
             steps.append(model.FunnelStep(stage, step, reason, rejected[reason], expected.get(reason)))
         steps.append(model.FunnelStep(stage, step, "kept", kept, planted.kept(stage) if planted else None, kept=True))
 
-    pages = _pages(corpus)
-    if pages:
+    visited = pages(corpus)
+    if visited:
         expected = planted.pages() if planted else {}
-        for reason in sorted(pages.keys() | expected.keys()):
+        for reason in sorted(visited.keys() | expected.keys()):
             passed = reason == "visited"
-            steps.append(model.FunnelStep("crawl", "pages", reason, pages[reason], expected.get(reason), kept=passed))
+            steps.append(model.FunnelStep("crawl", "pages", reason, visited[reason], expected.get(reason), kept=passed))
     _, kept, rejected = totals(corpus, "candidates")
-    told("crawl" if pages else "import", "pairs", rejected, kept)
+    told("crawl" if visited else "import", "pairs", rejected, kept)
     _, kept, rejected = totals(corpus, "shards")
     told("download", "pairs", rejected, kept)
     for name in corpus.layers("duplicates"):
@@ -132,7 +132,8 @@ def _duplicates(corpus: Corpus, name: str) -> Counter[str]:
     return kinds + Counter(alone=totals(corpus, "shards")[1] - kinds.total())
 
 
-def _pages(corpus: Corpus) -> Counter[str]:
+def pages(corpus: Corpus) -> Counter[str]:
+    """Pages by what a crawl said of them."""
     found: Counter[str] = Counter()
     for source in corpus.layers("sources"):
         stats = corpus.layer(f"sources/{source}").stats(ALL)
