@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.toys import Grow, Leak, Reap, Sow, walk
+from tests.pipeline.toys import Grow, Leak, Prune, Reap, Sow, walk
 from vlcorpus.corpus import Corpus
 from vlcorpus.errors import ShardsFailed, UsageError, VlcorpusError
 from vlcorpus.pipeline.executor import LocalExecutor
@@ -72,6 +72,14 @@ def test_results_do_not_depend_on_workers(tmp_path: Path, workers: int) -> None:
     corpus = Corpus.create(tmp_path / "c")
     do(corpus, walk(), workers=workers)
     assert total(corpus) == "60"
+
+
+def test_a_shard_goes_on_while_the_next_one_is_made(corpus: Corpus) -> None:
+    """One worker: each unit's follower runs before the next unit, so no stage waits for a whole layer."""
+    do(corpus, [Sow()])
+    events = do(corpus, [Grow(), Prune()], workers=1)
+    order = [(event.stage, event.unit) for event in events if event.kind == "committed"]
+    assert order == [(stage, f"{number:05d}") for number in range(4) for stage in ("grow", "prune")]
 
 
 def test_a_killed_workers_unit_is_done_again(corpus: Corpus) -> None:

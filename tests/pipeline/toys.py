@@ -74,6 +74,22 @@ class Grow(Stage):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prune(Stage):
+    """Follows plants unit by unit."""
+
+    name = "prune"
+    makes = "shoots"
+    follows = "plants"
+
+    def open(self, corpus: Corpus) -> Work:
+        def prune(unit: str, tell: Tell) -> None:
+            with self.commit(corpus, unit) as commit:
+                commit.finish(seen=1, kept=1)
+
+        return prune
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reap(Stage):
     """A reduction over all plants."""
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import heapq
+import itertools
 import multiprocessing
 import os
 import signal
@@ -20,7 +22,6 @@ import sys
 import threading
 import time
 import traceback
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -37,9 +38,13 @@ TELL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Task:
+    """One unit of one stage. number: the stage's place in the plan; later stages go first, so that a shard that is
+    downloaded is embedded while the next one downloads."""
+
     stage: Stage
     corpus: Corpus
     unit: str
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,8 @@ class LocalExecutor:
         self._context = multiprocessing.get_context("spawn")
         self._most = max(1, workers)
         self._workers: list[_Worker] = []
-        self._waiting: deque[tuple[Task, int]] = deque()
+        self._waiting: list[tuple[int, int, int, Task]] = []  # a heap: -place in plan, order, attempt, task
+        self._order = itertools.count()
 
     def __enter__(self) -> LocalExecutor:
         return self
@@ -117,7 +123,10 @@ class LocalExecutor:
         self.close()
 
     def submit(self, task: Task) -> None:
-        self._waiting.append((task, 1))
+        self._queue(task, 1)
+
+    def _queue(self, task: Task, attempt: int) -> None:
+        heapq.heappush(self._waiting, (-task.number, next(self._order), attempt, task))
 
     def results(self) -> Iterator[Result]:
         while self._waiting or any(worker.task for worker in self._workers):
@@ -137,7 +146,7 @@ class LocalExecutor:
             self._give(self._workers[-1])
 
     def _give(self, worker: _Worker) -> None:
-        worker.task, worker.attempt = self._waiting.popleft()
+        _, _, worker.attempt, worker.task = heapq.heappop(self._waiting)
         with contextlib.suppress(OSError):  # a dead worker is noticed by its sentinel
             worker.pipe.send(worker.task)
 
@@ -165,7 +174,7 @@ class LocalExecutor:
         worker.pipe.close()
         code = worker.process.exitcode
         if worker.attempt < ATTEMPTS:
-            self._waiting.appendleft((task, worker.attempt + 1))
+            self._queue(task, worker.attempt + 1)
             yield Lost(task, worker.attempt, code)
             return
         what = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"

@@ -40,10 +40,13 @@ class Event:
 
 @dataclass
 class _Progress:
-    """What a run knows of one step."""
+    """What a run knows of one step. It opens when everything upstream is whole; until then nothing of it may start."""
 
+    number: int
     step: Step
-    known: set[str] = field(default_factory=set)
+    followers: list[_Progress] = field(default_factory=list)
+    dependents: list[_Progress] = field(default_factory=list)
+    opened: bool = False
     running: set[str] = field(default_factory=set)
     done: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
@@ -57,71 +60,105 @@ def run(plan: Plan, executor: Executor, *, log: Path | None = None) -> Iterator[
     """
     trail = _Log(log)
     errors: list[VlcorpusError] = []
-    progress = [_Progress(step) for step in plan.steps]
-    owner: dict[tuple[int, str], _Progress] = {}
+    walk = _Walk(plan, executor)
     try:
-        yield from map(trail.note, _start(plan, progress, executor, owner))
+        yield from map(trail.note, walk.begin())
         for result in executor.results():
-            own = owner[id(result.task.stage), result.task.unit]
-            unit = result.task.unit
+            task = result.task
+            own = walk.owner(task)
             if isinstance(result, Told):
-                yield _event("progress", own.step, plan, unit, seen=result.seen, kept=result.kept)
+                yield _event("progress", own.step, task.unit, seen=result.seen, kept=result.kept)
             elif isinstance(result, Lost):
                 message = f"its worker died (exit code {result.exit_code}); it is done again"
-                yield trail.note(_event("lost", own.step, plan, unit, message=message))
+                yield trail.note(_event("lost", own.step, task.unit, message=message))
             elif isinstance(result, Failed):
-                own.running.discard(unit)
-                own.failed.add(unit)
+                own.running.discard(task.unit)
+                own.failed.add(task.unit)
                 errors.append(result.error)
                 said = {"message": result.error.message, "hint": result.error.hint, "trace": result.trace}
-                yield trail.note(_event("failed", own.step, plan, unit, **said))
-                yield from map(trail.note, _start(plan, progress, executor, owner))
+                yield trail.note(_event("failed", own.step, task.unit, **said))
             elif isinstance(result, Done):
-                own.running.discard(unit)
-                own.done.add(unit)
-                yield trail.note(_committed(own.step, plan, unit))
-                yield from map(trail.note, _start(plan, progress, executor, owner))
+                own.running.discard(task.unit)
+                yield trail.note(_committed(own.step, plan, task.unit))
+                yield from map(trail.note, walk.finished(own, task.unit))
     finally:
         trail.close()
     if errors:
-        raise _verdict(errors, progress)
+        raise _verdict(errors, walk.steps)
 
 
-def _start(
-    plan: Plan, progress: list[_Progress], executor: Executor, owner: dict[tuple[int, str], _Progress]
-) -> Iterator[Event]:
-    """Hand over every unit that is ready, in the order of the plan; note what is done already."""
-    for own in progress:
-        step = own.step
-        if own.whole or not all(progress[number].whole for number in step.upstream):
-            continue
-        followed = None if step.followed is None else progress[step.followed]
+class _Walk:
+    """Which units may start, as others are committed. Each unit is looked at once."""
+
+    def __init__(self, plan: Plan, executor: Executor) -> None:
+        self._plan, self._executor = plan, executor
+        self.steps = [_Progress(number, step) for number, step in enumerate(plan.steps)]
+        for own in self.steps:
+            if own.step.followed is not None:
+                self.steps[own.step.followed].followers.append(own)
+            for number in own.step.upstream:
+                self.steps[number].dependents.append(own)
+
+    def owner(self, task: Task) -> _Progress:
+        return self.steps[task.number]
+
+    def begin(self) -> Iterator[Event]:
+        for own in self.steps:
+            yield from self._open(own)
+
+    def finished(self, own: _Progress, unit: str) -> Iterator[Event]:
+        """A unit is committed: its followers may start, and perhaps the step is whole."""
+        own.done.add(unit)
+        for follower in own.followers:
+            if follower.opened:
+                yield from self._offer(follower, unit)
+        yield from self._close(own)
+
+    def _open(self, own: _Progress) -> Iterator[Event]:
+        if own.opened or not all(self.steps[number].whole for number in own.step.upstream):
+            return
+        followed = None if own.step.followed is None else self.steps[own.step.followed]
         # Until something of it is done, the layer that is followed may not have a name yet (embeddings/<model>).
-        for unit in step.stage.units(plan.corpus) if followed is None or followed.done else ():
-            if unit in own.known or (followed is not None and unit not in followed.done):
-                continue
-            own.known.add(unit)
-            if state(step.stage, plan.corpus, unit) == "done":
-                own.done.add(unit)
-                yield _event("unchanged", step, plan, unit)
-                continue
-            own.running.add(unit)
-            owner[id(step.stage), unit] = own
-            yield _event("started", step, plan, unit)
-            executor.submit(Task(step.stage, plan.corpus, unit))
-        if not own.running and not own.failed and (followed is None or followed.whole):
-            own.whole = True
-            yield _event("whole", step, plan)
+        units = own.step.stage.units(self._plan.corpus) if followed is None or followed.done else ()
+        for unit in units:
+            if followed is None or unit in followed.done:
+                yield from self._offer(own, unit)
+        own.opened = True  # only now: a step whose first unit is done already is not whole yet
+        yield from self._close(own)
+
+    def _offer(self, own: _Progress, unit: str) -> Iterator[Event]:
+        if state(own.step.stage, self._plan.corpus, unit) == "done":
+            yield _event("unchanged", own.step, unit)
+            yield from self.finished(own, unit)
+            return
+        own.running.add(unit)
+        yield _event("started", own.step, unit)
+        self._executor.submit(Task(own.step.stage, self._plan.corpus, unit, own.number))
+
+    def _close(self, own: _Progress) -> Iterator[Event]:
+        """Note that a step is whole, once: nothing of it runs, failed or can still come."""
+        followed = own.step.followed
+        may_come = followed is not None and not self.steps[followed].whole
+        if own.whole or not own.opened or own.running or own.failed or may_come:
+            return
+        if followed is not None and not self.steps[followed].done <= own.done:
+            return
+        own.whole = True
+        yield _event("whole", own.step)
+        for follower in own.followers:
+            yield from self._close(follower)
+        for dependent in own.dependents:
+            yield from self._open(dependent)
 
 
-def _event(kind: str, step: Step, plan: Plan, unit: str = "", **more: Any) -> Event:
+def _event(kind: str, step: Step, unit: str = "", **more: Any) -> Event:
     return Event(kind, step.stage.name, step.stage.made(), unit, **more)
 
 
 def _committed(step: Step, plan: Plan, unit: str) -> Event:
     stats = step.stage.layer(plan.corpus).stats(unit) or {}
     counts = {name: stats.get(name, 0) for name in ("seen", "kept")}
-    return _event("committed", step, plan, unit, rejected=stats.get("rejected", {}), **counts)
+    return _event("committed", step, unit, rejected=stats.get("rejected", {}), **counts)
 
 
 def _verdict(errors: list[VlcorpusError], progress: list[_Progress]) -> VlcorpusError:
