@@ -93,12 +93,23 @@ def build_small(folder: Path, *, pairs: int = 80, seed: int = 5) -> Built:
     return Built(folder, site)
 
 
-@functools.cache
 def small() -> Built:
     """The corpus that tests share: look, do not touch."""
+    built = _small()
+    if isinstance(built, Exception):
+        raise built
+    return built
+
+
+@functools.cache
+def _small() -> Built | Exception:
+    """Built once; where that fails, every test that wants it fails at once with the same error."""
     folder = Path(tempfile.mkdtemp(prefix="vlcorpus-tests-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return build_small(folder)
+    try:
+        return build_small(folder)
+    except Exception as error:
+        return error
 
 
 def copy(built: Built, to: Path) -> Built:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -98,3 +99,48 @@ def test_the_json_schema_says_what_build_accepts() -> None:
 def test_values_survive_json() -> None:
     own = Crop(side=3, share=0.25, names=("a", "b"))
     assert spec.build(Crop, spec.values_of(own), where="again") == own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    at: str | None = setting(None, help="Where to look.", path=True)
+    others: tuple[str, ...] = setting((), help="Where else.", path=True)
+    word: str = setting("/not/a/path", help="A word.")
+
+
+def test_paths_are_kept_relative_to_a_folder_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus, beside = tmp_path / "c", tmp_path / "x" / "list.csv"
+    (tmp_path / "x").mkdir()
+    beside.write_text("")
+    monkeypatch.chdir(tmp_path)
+    for given in ("x/list.csv", "./x/list.csv", str(beside), "x/../x/list.csv"):
+        kept = spec.kept_values(Look(at=given), corpus)
+        assert kept == {"at": "../x/list.csv", "others": [], "word": "/not/a/path"}
+        assert spec.opened_values(Look, kept, corpus)["at"] == str(beside)
+        moved = spec.opened_values(Look, kept, Path("/mnt/d/c"))
+        assert moved["at"] == "/mnt/d/x/list.csv"
+    inside = spec.kept_values(Look(others=("c/probes/p", str(corpus / "q"), "/")), corpus)["others"]
+    assert inside[1] == "./q" and inside[2].startswith("../") and inside[0] == "c/probes/p", "what is not there is no path"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("ViT-B-32/openai", "ViT-B-32/openai"),
+        ("hf-hub:org/repo", "hf-hub:org/repo"),
+        ("probe:mine", "probe:mine"),
+        ("http://world.test/a", "http://world.test/a"),
+        ("ViT-B-32@/m/w.safetensors", "ViT-B-32@../m/w.safetensors"),
+        ("local-dir:/m/tiny", "local-dir:../m/tiny"),
+        ("/m/tiny", "../m/tiny"),
+    ],
+)
+def test_references_to_models_are_kept(given: str, kept: str) -> None:
+    found = spec.kept_values(Look(at=given), Path("/c"))
+    assert found["at"] == kept
+    assert spec.opened_values(Look, found, Path("/c"))["at"] == given
+
+
+def test_where_a_path_leads_does_not_change_the_fingerprint() -> None:
+    assert spec.fingerprint(Look(at="/a/list.csv")) == spec.fingerprint(Look(at="../b/list.csv")) != spec.fingerprint(Look(at="/a/c.csv"))
+    assert spec.fingerprint(Look(at="http://a/x")) != spec.fingerprint(Look(at="http://b/x"))

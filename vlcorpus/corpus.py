@@ -36,6 +36,8 @@ from .io.commit import TEMPORARY, explained, write_json, write_text
 FILE = "corpus.yaml"
 LEAST_FREE_BYTES = 32 * 1024 * 1024
 SHARD_ROWS = 10_000
+MOST_DIGITS = 9
+LONGEST_HOLDER = 65_536
 _UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -104,36 +106,48 @@ class Corpus:
     seed: int
 
     @classmethod
-    def create(cls, path: Path, *, shard_rows: int | None = None, digits: int = 5, seed: int = 0) -> Corpus:
-        """Make an empty corpus, or open the one that is there."""
+    def foreseen(cls, path: Path, *, shard_rows: int | None = None, digits: int = 5, seed: int = 0) -> Corpus:
+        """The corpus that `create` would give, before anything is written; refuses what `create` would refuse."""
         _refuse_url(path)
-        if (path / FILE).exists():
-            corpus = cls.open(path)
-            if shard_rows is not None and shard_rows != corpus.shard_rows:
-                raise UsageError(
-                    f"{path} was created with shard_rows {corpus.shard_rows}, not {shard_rows}",
-                    "leave --shard-rows away: it is fixed when a corpus is created",
-                )
-            return corpus
         with explained(path):
             if path.is_file():
-                raise NotADirectoryError(20, "a file", str(path))
+                raise CorpusError(f"{path} is a file, not a corpus", "name the corpus folder first, then the source")
+            if os.path.lexists(path / FILE):
+                corpus = cls.open(path)
+                if shard_rows is not None and shard_rows != corpus.shard_rows:
+                    raise UsageError(
+                        f"{path} was created with shard_rows {corpus.shard_rows}, not {shard_rows}",
+                        "leave --shard-rows away: it is fixed when a corpus is created",
+                    )
+                return corpus
             if path.is_dir() and any(each.name != TEMPORARY + FILE for each in path.iterdir()):
                 raise CorpusError(
                     f"{path} is not empty and is no corpus", "name a new folder, or the folder that holds corpus.yaml"
                 )
-            path.mkdir(parents=True, exist_ok=True)
-            name, rows = path.resolve().name, SHARD_ROWS if shard_rows is None else shard_rows
+            name = path.resolve().name
+        return cls(path, name, digits, SHARD_ROWS if shard_rows is None else shard_rows, seed)
+
+    @classmethod
+    def create(cls, path: Path, *, shard_rows: int | None = None, digits: int = 5, seed: int = 0) -> Corpus:
+        """Make an empty corpus, or open the one that is there."""
+        corpus = cls.foreseen(path, shard_rows=shard_rows, digits=digits, seed=seed)
+        if (path / FILE).exists():
+            return corpus
+        with explained(path):
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+            except FileNotFoundError:  # file systems that make no folders, as /proc
+                raise CorpusError(f"cannot make the folder {path}", "choose a folder you may write to") from None
             about = {
-                "name": name,
+                "name": corpus.name,
                 "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 "schema_version": schema.VERSION,
                 "digits": digits,
-                "shard_rows": rows,
+                "shard_rows": corpus.shard_rows,
                 "seed": seed,
             }
             write_text(path / FILE, yaml.safe_dump(about, sort_keys=False))
-        return cls(path, name, digits, rows, seed)
+        return corpus
 
     @classmethod
     def open(cls, path: Path) -> Corpus:
@@ -146,8 +160,9 @@ class Corpus:
             raise CorpusError(
                 f"no corpus at {path}", f"make one: `vlcorpus import {path} LIST` or `vlcorpus crawl {path} URL`"
             ) from None
-        except PermissionError:
-            raise CorpusError(f"cannot read {file}", "ask for permission to read it") from None
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise CorpusError(f"cannot read {file}: {why}", "name a corpus that you may read") from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise CorpusError(f"damaged {file}", "restore it from a copy") from error
         try:
@@ -157,9 +172,12 @@ class Corpus:
                     f"{path} has schema version {version}; this vlcorpus reads up to {schema.VERSION}",
                     "install a newer vlcorpus: `pip install -U vlcorpus`",
                 )
-            return cls(path, str(about["name"]), int(about["digits"]), int(about["shard_rows"]), int(about["seed"]))
+            corpus = cls(path, str(about["name"]), int(about["digits"]), int(about["shard_rows"]), int(about["seed"]))
+            if not (0 < corpus.digits <= MOST_DIGITS and corpus.shard_rows > 0):
+                raise ValueError("digits and shard_rows are counts")
         except (KeyError, TypeError, ValueError) as error:
             raise CorpusError(f"damaged {file} ({error})", "restore it from a copy") from error
+        return corpus
 
     def layer(self, name: str) -> Layer:
         outside = name.removeprefix("out:")
@@ -192,22 +210,26 @@ class Corpus:
             raise CorpusError(f"cannot write to {self.path}", "choose a folder you may write to")
         if shutil.disk_usage(self.path).free < LEAST_FREE_BYTES:
             raise CorpusError(f"the disk is full ({self.path})", "make room and run the same command again: it resumes")
-        with explained(file), open(file, "a+", encoding="utf-8") as held:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                held.seek(0)
-                raise CorpusError(
-                    f"{self.path} is in use ({_holder(held.read())})", "wait until that run has ended, or end it"
-                ) from None
-            held.truncate(0)
-            about = {"pid": os.getpid(), "host": socket.gethostname(), "command": command}
-            held.write(json.dumps(about))
-            held.flush()
+        with explained(file):
+            held = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            with explained(file):
+                try:
+                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise CorpusError(
+                        f"{self.path} is in use ({_holder(os.read(held, LONGEST_HOLDER))})",
+                        "wait until that run has ended, or end it",
+                    ) from None
+                about = {"pid": os.getpid(), "host": socket.gethostname(), "command": command}
+                os.ftruncate(held, 0)
+                os.write(held, json.dumps(about).encode())
             try:
                 yield
             finally:
-                held.truncate(0)
+                os.ftruncate(held, 0)
+        finally:
+            os.close(held)
 
     def log(self, name: str) -> Path:
         """Where a run writes its events."""
@@ -234,7 +256,7 @@ def _known(known: Sequence[str], make: str) -> str:
     return f"there are: {', '.join(known)}" if known else f"make it: `{make}`"
 
 
-def _holder(text: str) -> str:
+def _holder(text: bytes) -> str:
     try:
         about = json.loads(text)
         return f"pid {about['pid']} on {about['host']}: {about['command']}"

@@ -16,19 +16,24 @@ Value types: bool, int, float, str, tuples of str or int or float, and each of t
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
+import os
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import UsageError, nearest
 
 T = TypeVar("T")
 _KEY = "vlcorpus.setting"
+MOST_INT = 2**53  # what every reader of JSON takes for the same number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,20 +54,25 @@ class Setting:
     result: bool
     positional: bool
     panel: str | None
+    path: bool
 
     @property
     def option(self) -> str:
         return "--" + self.name.replace("_", "-")
 
     def bounds(self) -> str:
-        low = f">= {self.least:g}" if self.least is not None else ""
-        high = f"<= {self.most:g}" if self.most is not None else ""
+        low = f">= {_number(self.least)}" if self.least is not None else ""
+        high = f"<= {_number(self.most)}" if self.most is not None else ""
         return " and ".join(part for part in (low, high) if part)
 
     def text(self) -> str:
         """The help line: meaning, unit and bounds."""
         notes = [note for note in (self.unit, self.bounds(), "|".join(self.choices or ())) if note]
         return self.help + (f" [{'; '.join(notes)}]" if notes else "")
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:g}"
 
 
 def setting(
@@ -76,8 +86,10 @@ def setting(
     result: bool = True,
     positional: bool = False,
     panel: str | None = None,
+    path: bool = False,
 ) -> Any:
-    """Declare a setting. `result=False`: it cannot change the result, so it stays out of the fingerprint."""
+    """Declare a setting. `result=False`: it cannot change the result, so it stays out of the fingerprint.
+    `path=True`: it may name a file or a folder (see `kept_values`)."""
     notes = {
         "help": help,
         "unit": unit,
@@ -87,12 +99,18 @@ def setting(
         "result": result,
         "positional": positional,
         "panel": panel,
+        "path": path,
     }
     return dataclasses.field(default=default, metadata={_KEY: notes})
 
 
 def settings_of(cls: type) -> tuple[Setting, ...]:
     """The settings that a stage class declares, in order."""
+    return _settings_of(cls)
+
+
+@functools.cache
+def _settings_of(cls: type) -> tuple[Setting, ...]:
     hints = typing.get_type_hints(cls)
     found = []
     for field in dataclasses.fields(cls):
@@ -129,6 +147,15 @@ def build(cls: Callable[..., T], values: Mapping[str, Any], *, where: str) -> T:
     Raises UsageError naming `where` (a stage, or file and stage) and the key, for unknown keys, wrong types,
     values out of bounds and missing required ones.
     """
+    cleaned = checked(cls, values, where=where)
+    for each in settings_of(typing.cast(type, cls)):
+        if each.required and each.name not in cleaned:
+            raise UsageError(f"missing key {each.name!r} ({where})", each.text())
+    return cls(**cleaned)
+
+
+def checked(cls: Callable[..., Any], values: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """Some settings of `cls` as the types that it wants, or a UsageError."""
     known = {each.name: each for each in settings_of(typing.cast(type, cls))}
     cleaned: dict[str, Any] = {}
     for key, value in values.items():
@@ -136,10 +163,7 @@ def build(cls: Callable[..., T], values: Mapping[str, Any], *, where: str) -> T:
         if name not in known:
             raise UsageError(f"unknown key {key!r} ({where})", nearest(name, known))
         cleaned[name] = check(known[name], value, where=where)
-    for each in known.values():
-        if each.required and each.name not in cleaned:
-            raise UsageError(f"missing key {each.name!r} ({where})", each.text())
-    return cls(**cleaned)
+    return cleaned
 
 
 def check(each: Setting, value: Any, *, where: str) -> Any:
@@ -171,6 +195,8 @@ def _one(each: Setting, value: Any, place: str) -> Any:
         if isinstance(value, bool | dict | list | tuple):
             raise wrong
         text = str(value)
+        if (each.positional and not text) or "\0" in text:
+            raise wrong
         if each.choices and text not in each.choices:
             hint = nearest(text, each.choices)
             raise UsageError(f"{each.name!r} is one of {', '.join(each.choices)}; got {text!r} ({place})", hint)
@@ -179,10 +205,10 @@ def _one(each: Setting, value: Any, place: str) -> Any:
         raise wrong
     try:
         number = each.kind(value)
-        if each.kind is int and float(value) != number:
-            raise wrong
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise wrong from None
+    if each.kind is int and (abs(number) > MOST_INT or (isinstance(value, float) and number != value)):
+        raise wrong
     if math.isnan(number) or (each.least is not None and number < each.least):
         raise UsageError(f"{each.name!r} is {value}, below its least value {each.least} ({place})", each.text())
     if each.most is not None and number > each.most:
@@ -202,6 +228,55 @@ def values_of(stage: Any, *, result_only: bool = False) -> dict[str, Any]:
     }
 
 
+def kept_values(stage: Any, folder: Path) -> dict[str, Any]:
+    """The settings of an instance as a file in `folder` keeps them: paths are relative to it and begin with a dot, so
+    that folder and paths can move together."""
+    return _with_paths(type(stage), values_of(stage), lambda text: _kept(text, folder))
+
+
+def opened_values(cls: type, kept: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """What `kept_values` gave, with paths as they are today."""
+    return _with_paths(cls, kept, lambda text: _opened(text, folder))
+
+
+def _with_paths(cls: type, values: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    paths = {each.name for each in settings_of(cls) if each.path}
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [changed(part) for part in value]
+        return change(value) if isinstance(value, str) else value
+
+    return {name: changed(value) if name in paths else value for name, value in values.items()}
+
+
+def _last_name(text: str) -> str:
+    return text if "://" in text else os.path.basename(os.path.normpath(text))
+
+
+def _kept(text: str, folder: Path) -> str:
+    lead, place = ("", text) if os.path.exists(text) else _split(text)
+    is_path = lead or os.path.isabs(place) or place.startswith(".") or os.path.exists(place)
+    if "://" in text or not place or not is_path:
+        return text
+    relative = os.path.relpath(place, folder)
+    return lead + (relative if relative.split(os.sep)[0] in {".", ".."} else os.path.join(".", relative))
+
+
+def _opened(text: str, folder: Path) -> str:
+    lead, place = ("", text) if text.startswith(".") else _split(text)
+    if place.split(os.sep)[0] not in {".", ".."}:
+        return text
+    return lead + os.path.normpath(os.path.join(folder, place))
+
+
+def _split(text: str) -> tuple[str, str]:
+    """A path may stand behind `NAME@` or `local-dir:`, as in a reference to a model."""
+    found = re.fullmatch(r"(local-dir:|[^/@]+@)?(.*)", text, re.DOTALL)
+    assert found is not None
+    return found[1] or "", found[2]
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
@@ -217,8 +292,10 @@ def digest(value: Any) -> str:
 
 
 def fingerprint(stage: Any, *more: Any) -> str:
-    """Names what a stage would make: its result-changing settings, and `more` (inputs, version)."""
-    return digest([values_of(stage, result_only=True), list(more)])
+    """Names what a stage would make: its result-changing settings, and `more` (inputs, version). Of a path only the
+    last name counts: what lies there is an input."""
+    values = _with_paths(type(stage), values_of(stage, result_only=True), _last_name)
+    return digest([values, list(more)])
 
 
 def json_schema(cls: type) -> dict[str, Any]:

@@ -20,8 +20,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,10 @@ LONGEST_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Walk:
-    """A command that writes below `home` and nowhere else. `arguments` follow `python`; `gathers` is its first stage."""
+    """A command that writes below `home` and nowhere else.
+
+    gathers: its first stage, crawl or import. arguments: what follows `python`; `--workers N` is added.
+    """
 
     gathers: str
     arguments: tuple[str, ...]
@@ -164,20 +167,30 @@ def stage_of(path: str, gathers: str) -> str:
     return "download" if layer == "shards" else _STAGES.get(layer, "start")
 
 
-def draw(operations: Operations, count: int, *, seed: int, workers: Sequence[int] = (1,)) -> list[Point]:
-    """`count` points by seed: first one in each stage, then anywhere.
+def draw(
+    operations: Operations,
+    count: int,
+    *,
+    seed: int,
+    workers: Sequence[int] = (1,),
+    within: Container[str] | None = None,
+) -> list[Point]:
+    """`count` points by seed: first one in each stage (`within` some, if given), then anywhere in these.
 
     A kind is drawn first, then n, so that the few renames get as many blows as the many writes. Every third run is
-    struck again soon after it resumed. `workers` are taken in turn.
+    struck again soon after it resumed. The points of the first round have the first of `workers` (with one worker the
+    n-th operation is always the same one), the others take them in turn.
     """
     draws = random.Random(seed)
-    stages = sorted({each.stage for kind in KINDS for each in operations[kind]} - {""})
+    every = sorted({each.stage for kind in KINDS for each in operations[kind]})
+    stages = [stage for stage in every if within is None or stage in within]
     points: list[Point] = []
     for number in range(count):
-        wanted = stages[number] if number < len(stages) else None
-        kind, n = _one(draws, operations, KINDS, lambda each, stage=wanted: stage in (None, each.stage))
+        wanted = stages[number : number + 1] or stages
+        kind, n = _one(draws, operations, KINDS, wanted)
         again = (draws.choice(("write", "fsync", "rename")), draws.randint(1, 12)) if number % 3 == 2 else None
-        points.append(Point(kind, n, workers=workers[number % len(workers)], again=again))
+        crew = workers[number % len(workers) if number >= len(stages) else 0]
+        points.append(Point(kind, n, workers=crew, again=again))
     return points
 
 
@@ -185,14 +198,15 @@ def draw_workers(operations: Operations, count: int, *, seed: int) -> list[Point
     """`count` points at which a worker, and only it, is killed."""
     draws = random.Random(seed)
     kinds = ("write", "fsync", "rename")
-    drawn = (_one(draws, operations, kinds, lambda each: each.worker) for _ in range(count))
+    own = {kind: [each if each.worker else replace(each, stage="") for each in operations[kind]] for kind in kinds}
+    stages = {each.stage for kind in kinds for each in own[kind]} - {""}
+    drawn = (_one(draws, own, kinds, stages) for _ in range(count))
     return [Point(kind, n, worker=True) for kind, n in drawn]
 
 
-def _one(
-    draws: random.Random, operations: Operations, kinds: Sequence[str], wanted: Callable[[Operation], bool]
-) -> tuple[str, int]:
-    own = {kind: [n for n, each in enumerate(operations[kind], start=1) if wanted(each)] for kind in kinds}
+def _one(draws: random.Random, operations: Operations, kinds: Sequence[str], stages: Container[str]) -> tuple[str, int]:
+    """A kind, then one of its operations in these stages."""
+    own = {kind: [n for n, each in enumerate(operations[kind], start=1) if each.stage in stages] for kind in kinds}
     kind = draws.choice([kind for kind in kinds if own[kind]])
     return kind, draws.choice(own[kind])
 
@@ -243,7 +257,7 @@ def unsound(home: Path) -> list[str]:
     """What a reader must never meet, also right after a kill: a final name whose file is not whole."""
     problems = []
     for path in _files(home):
-        if path.name.startswith(TEMPORARY) or path.name.endswith(".tmp"):
+        if path.name.startswith(TEMPORARY):
             continue
         try:
             _read(path)
@@ -270,7 +284,7 @@ def _read(path: Path) -> None:
         np.load(path, allow_pickle=False)
     elif path.suffix == ".safetensors":
         with safetensors.safe_open(path, "numpy") as weights:
-            for name in weights.keys():
+            for name in weights.keys():  # noqa: SIM118 - it is no dict
                 weights.get_tensor(name)
     elif path.suffix == ".json":
         json.loads(path.read_text("utf-8"))

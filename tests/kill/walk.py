@@ -9,6 +9,7 @@ Both are recipes run as `python -m vlcorpus run RECIPE CORPUS`, with small shard
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import yaml
@@ -34,7 +35,7 @@ def served(place: Path) -> Served:
 def folder_walk(place: Path) -> Walk:
     """A captioned folder, imported: its probe `filter` is the model of the web walk."""
     out = "{corpus}/../exports/folder"
-    stages = [
+    stages: list[dict[str, object]] = [
         {"import": {"source": str(place / "trusted"), "image_size": 64}},
         {"train-probe": {"probe": "filter", **_TRAINING}},
         {"embed": {"model": "probe:filter"}},
@@ -49,7 +50,7 @@ def web_walk(place: Path, world: Served, *, model: Path) -> Walk:
     """The whole walk over the served site, with the embeddings of the probe folder `model`."""
     network = {"allow_private": ["127.0.0.0/8"], "connect_to": list(world.connect_to)}
     exports = "{corpus}/../exports"
-    stages = [
+    stages: list[dict[str, object]] = [
         {"crawl": {"sources": ["http://world.test/"], "chunk": 3, **network}},
         {"download": {"image_size": 64, "min_image_size": 16, **network}},
         {"embed": {"model": str(model)}},
@@ -81,6 +82,7 @@ def web_walk(place: Path, world: Served, *, model: Path) -> Walk:
 
 def _walk(place: Path, name: str, gathers: str, stages: list[dict[str, object]], *, shard_rows: int) -> Walk:
     recipe = place / f"{name}.yaml"
-    recipe.write_text(yaml.safe_dump({"shard_rows": shard_rows, "stages": stages}, sort_keys=False), "utf-8")
+    plain = json.loads(json.dumps({"shard_rows": shard_rows, "stages": stages}))  # no list is shared: no anchors
+    recipe.write_text(yaml.safe_dump(plain, sort_keys=False), "utf-8")
     home = place / f"home-{name}"
     return Walk(gathers, ("-m", "vlcorpus", "run", str(recipe), str(home / "corpus")), home)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 from vlcorpus.corpus import Corpus
+from vlcorpus.io import table
 from vlcorpus.pipeline.executor import LocalExecutor
 from vlcorpus.pipeline.plan import make_plan
 from vlcorpus.pipeline.run import Event, run
@@ -14,3 +18,43 @@ from vlcorpus.stages.base import Stage
 def do(corpus: Corpus, stages: Sequence[Stage], *, workers: int = 1) -> list[Event]:
     with LocalExecutor(workers) as executor:
         return list(run(make_plan(corpus, stages), executor))
+
+
+def here(corpus: Corpus, stage: Stage) -> None:
+    """All units of one stage in this process, done or not: for what needs many small runs."""
+    stage.check(corpus)
+    work = stage.open(corpus)
+    for unit in stage.units(corpus):
+        work(unit, lambda seen, kept: None)
+
+
+def done(events: Sequence[Event], kind: str = "committed") -> list[str]:
+    """Units with that event, in order, as `layer/unit`."""
+    return [f"{event.layer}/{event.unit}" for event in events if event.kind == kind]
+
+
+def rows(corpus: Corpus, table_name: str) -> list[dict[str, Any]]:
+    """Every row of a table, shard by shard, with its shard's name under `in`."""
+    layer = corpus.layer(table_name.partition("-")[0])
+    below = "rejected/" if table_name == "candidates-rejected" else ""
+    return [
+        row | {"in": shard}
+        for shard in layer.units()
+        for row in table.rows(layer.path(f"{below}{shard}.parquet"), table_name)
+    ]
+
+
+def contents(corpus: Corpus, layer: str) -> dict[str, bytes]:
+    """The bytes of every file of a layer but its stats files, whose times differ."""
+    folder = corpus.layer(layer).folder
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".json")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(files)}
+
+
+def write_list(path: Path, pairs: Iterable[tuple[str, str]]) -> str:
+    """A csv list of (URL, text); its path as text."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([("url", "caption"), *pairs])
+    return str(path)

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.corpora import Built, do, reseal, rewrite
-from vlcorpus import spec
 from vlcorpus.corpus import Corpus
 from vlcorpus.pipeline.plan import state
 from vlcorpus.stages import registry
@@ -51,7 +51,7 @@ def test_it_is_as_fresh_as_the_pipeline_says(small_corpus: Built) -> None:
             stats = layer.stats(unit)
             assert stats is not None
             assert freshness.of(unit, stats) == FRESH, (layer.name, unit)
-            stage = spec.build(registry.stage(stats["stage"]), stats["settings"], where="test")
+            stage = registry.recorded(corpus, stats)
             if stage.layer(corpus).name == layer.name and unit in stage.units(corpus):
                 assert state(stage, corpus, unit) == "done", (layer.name, unit)
                 asked += 1
@@ -176,8 +176,6 @@ def test_an_empty_corpus_wants_pairs(tmp_path: Path) -> None:
 
 
 def test_the_walk_is_advised_step_by_step(own_corpus: Built) -> None:
-    import shutil
-
     corpus = own_corpus.corpus
     wanted = []
     for folder in ("reports", "comparisons", "evaluations", "probes", "splits", "duplicates", "decisions", "shards"):

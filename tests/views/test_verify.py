@@ -150,6 +150,28 @@ def test_a_damaged_stats_file_is_a_finding(own_corpus: Built, text: str) -> None
     assert "scores/phash/00001.json" in told
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"stage": None}, "does not say its stage"),
+        ({"settings": []}, "does not say its settings"),
+        ({"inputs": "none"}, "does not say its inputs"),
+        ({"unit": "00002"}, "is the commit of '00002'"),
+        ({"outputs": {}}, "lists no files"),
+        ({"outputs": {"00001.parquet": {"bytes": "many"}}}, "its commit does not say size and sha256"),
+    ],
+)
+def test_a_commit_that_leaves_something_unsaid_is_a_finding(
+    own_corpus: Built, change: dict[str, object], said: str
+) -> None:
+    layer = own_corpus.corpus.layer("scores/phash")
+    stats = layer.stats("00001")
+    assert stats is not None
+    write_json(layer.path("00001.json"), stats | change)
+    told = found(verify(own_corpus.corpus, quick=True))
+    assert [each for whats in told.values() for each in whats] == [said]
+
+
 def test_lost_rows_are_found(own_corpus: Built) -> None:
     corpus = own_corpus.corpus
     layer = corpus.layer("candidates")

@@ -104,15 +104,15 @@ def _column_row(each: Column, room: int) -> tuple[str, ...]:
 
 def _print_rows(seen: Inspected) -> None:
     """As a table where the screen is wide enough, else a line a value."""
-    names = [each.name for each in seen.columns]
-    rows = [[shape.cell(row[name], LONGEST) for name in names] for row in seen.head]
-    widths = [max(len(name), *(len(row[place]) for row in rows)) for place, name in enumerate(names)]
+    heads = [output.clean(each.name) for each in seen.columns]
+    rows = [[shape.cell(row[each.name], LONGEST) for each in seen.columns] for row in seen.head]
+    widths = [max(len(head), *(len(row[place]) for row in rows)) for place, head in enumerate(heads)]
     if sum(widths) + 2 * len(widths) <= min(shape.width(), 240):
-        output.table(names, rows)
+        output.table(heads, rows)
         return
-    label = max(map(len, names))
+    label = max(map(len, heads))
     room = max(20, min(shape.width() - label - 4, LONGEST_ALONE))
     for number, row in enumerate(seen.head):
         output.say(("\n" if number else "") + f"row {number}")
-        for name in names:
-            output.say(f"  {output.clean(name):<{label}}  {shape.cell(row[name], room)}".rstrip())
+        for head, each in zip(heads, seen.columns, strict=True):
+            output.say(f"  {head:<{label}}  {shape.cell(row[each.name], room)}".rstrip())

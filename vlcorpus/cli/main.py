@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
+import io
 import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -17,11 +19,13 @@ from ..errors import UsageError, VlcorpusError
 from ..pipeline import recipe as recipes
 from ..stages import registry
 from ..stages.base import Stage
-from . import output, running
+from . import output, reading, running
 from .options import given, parameters
+from .words import Commands, explain, parser_error
 
 app = typer.Typer(
     name="vlcorpus",
+    cls=Commands,
     help="Build image-text corpora and know how good they are.",
     no_args_is_help=True,
     add_completion=True,
@@ -57,10 +61,9 @@ def _stage_command(name: str) -> Callable[..., None]:
 
     def command(*, corpus: str, workers: int | None, dry_run: bool, json: bool, **values: Any) -> None:
         stages = [_built(cls, values)]
-        if name == "download" and values.get("from_list"):
+        if name == "download" and values.get("from_list") is not None:
             stages.insert(0, _built(registry.stage("import"), {"source": values["from_list"]}))
-        rows = getattr(stages[0], "shard_rows", None)
-        running.do(Path(corpus), stages, workers=workers, dry_run=dry_run, as_json=json, shard_rows=rows)
+        running.do(_folder(corpus), stages, workers=workers, dry_run=dry_run, as_json=json)
 
     common = {"corpus": CorpusPath, "workers": Workers, "dry_run": DryRun, "json": Json}
     defaults = {"corpus": inspect.Parameter.empty, "workers": None, "dry_run": False, "json": False}
@@ -85,7 +88,15 @@ def _stage_command(name: str) -> Callable[..., None]:
 def _built(cls: type[Stage], values: dict[str, Any]) -> Stage:
     known = {each.name for each in spec.settings_of(cls)}
     typed = {key: value for key, value in given(values).items() if key in known}
-    return spec.build(cls, recipes.from_environment(cls.name) | typed, where=cls.name)
+    return spec.build(cls, recipes.from_environment(cls.name, but=typed) | typed, where=cls.name)
+
+
+def _folder(corpus: str) -> Path:
+    if not corpus:
+        raise UsageError("CORPUS is empty", "name the folder of a corpus")
+    if "://" in corpus:
+        raise UsageError(f"{corpus} is a URL, not a corpus", "name the corpus folder first, then the URL")
+    return Path(corpus)
 
 
 for _name in registry.names():
@@ -104,11 +115,12 @@ def run_recipe(
     json: Json = False,
 ) -> None:
     """Run a recipe: a YAML list of stages, scheduled shard by shard."""
-    path = Path(corpus)
+    path = _folder(corpus)
     loaded = recipes.load(recipes.find(recipe), corpus=path, overrides=set_ or ())
-    if not loaded.stages:
-        raise UsageError(f"{loaded.path} has no stages", "see `vlcorpus recipes --show demo`")
     running.do(path, loaded.stages, workers=workers, dry_run=dry_run, as_json=json, shard_rows=loaded.shard_rows)
+
+
+reading.register(app)
 
 
 @app.command(rich_help_panel="Pipelines")
@@ -141,31 +153,68 @@ def _common(
     pass
 
 
+# What the system may refuse wherever a path of the user's is touched, and what to do about it.
+_SYSTEM = {
+    errno.EACCES: "ask for permission, or name another place",
+    errno.EPERM: "ask for permission, or name another place",
+    errno.EROFS: "choose a folder you may write to",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "a link leads in a circle",
+    errno.ENOSPC: "make room and run the same command again: it resumes",
+    errno.EDQUOT: "make room and run the same command again: it resumes",
+    errno.EFBIG: "make room and run the same command again: it resumes",
+}
+
+
 def main() -> None:
     """Entry point: runs the command line and turns errors into a line, a hint and an exit code."""
-    signal.signal(signal.SIGTERM, _end)
+    _open_streams()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="vlcorpus", standalone_mode=False)
+        sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except VlcorpusError as error:
-        output.refuse(error)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        output.note("interrupted; the same command resumes")
-        sys.exit(130)
+        _refuse(error)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         sys.exit(0)
-    except _click_error() as error:
-        error.show(file=sys.stderr)
-        sys.exit(2)
+    except OSError as error:
+        if error.errno not in _SYSTEM:
+            raise
+        if error.filename is None:
+            _drop_stdout()
+        place = f" ({error.filename})" if error.filename is not None else ""
+        _refuse(VlcorpusError(os.strerror(error.errno).lower() + place, _SYSTEM[error.errno]))
+    except parser_error() as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.exit(error.exit_code)
+        _refuse(explain(error))
 
 
-def _click_error() -> type[Any]:
-    """What the parser raises for wrong words; typer carries its own copy of click."""
-    return next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
+def _refuse(error: VlcorpusError) -> NoReturn:
+    output.refuse(error)
+    sys.exit(error.exit_code)
 
 
 def _end(number: int, frame: object) -> None:
-    output.note("ended; the same command resumes")
+    output.note(f"{'interrupted' if number == signal.SIGINT else 'ended'}; the same command resumes")
     sys.exit(128 + number)
+
+
+def _open_streams() -> None:
+    """Where stdin, stdout or stderr is closed, open it to nothing: else the next file would get its number, and with it
+    whatever a library prints."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what the terminal has no letter for is no reason to fail
+
+
+def _drop_stdout() -> None:
+    """What is still to be written to a stdout that takes no more goes nowhere, so that the exit is quiet."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..errors import VlcorpusError
@@ -19,35 +19,49 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 def clean(text: object, *, most: int | None = None) -> str:
     """Text for a terminal: nothing that moves the cursor, colours, reorders or hides."""
-    shown = "".join(
-        character if unicodedata.category(character) not in _HIDDEN else f"\\u{ord(character):04x}"
-        for character in str(text)
-    )
+    shown = _escaped(str(text), "\\u{:04x}".format)
     if most is not None and len(shown) > most:
         return shown[: most - 1] + "…"
     return shown
 
 
+def _escaped(text: str, escape: Callable[[int], str]) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        character if unicodedata.category(character) not in _HIDDEN else escape(ord(character)) for character in text
+    )
+
+
+def _lines(text: str) -> str:
+    return "\n".join(clean(line) for line in text.split("\n"))
+
+
 def say(text: str = "") -> None:
-    """A line of the result."""
-    print(text, file=sys.stdout, flush=True)
+    """A line of the result, or several."""
+    print(_lines(text), file=sys.stdout, flush=True)
 
 
 def note(text: str) -> None:
-    """A line beside the result."""
-    print(text, file=sys.stderr, flush=True)
+    """A line beside the result, or several."""
+    print(_lines(text), file=sys.stderr, flush=True)
 
 
 def say_json(value: Any) -> None:
-    """The result as JSON, one document."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str), file=sys.stdout, flush=True)
+    """The result as JSON, one document; what a terminal would obey is written as \\uNNNN."""
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    text = json.dumps(value, indent=2, ensure_ascii=not unicode, default=str)
+    print("\n".join(_escaped(line, _json_escape) for line in text.split("\n")), file=sys.stdout, flush=True)
+
+
+def _json_escape(number: int) -> str:
+    return json.dumps(chr(number), ensure_ascii=True)[1:-1] if number != 0x7F else "\\u007f"
 
 
 def refuse(error: VlcorpusError) -> None:
     """`error: what (where)` and `hint: what to type`."""
     note(f"error: {clean(error.message)}")
-    if error.hint:
-        note(f"hint: {clean(error.hint)}")
+    note(f"hint: {clean(error.hint or 'see `vlcorpus --help`')}")
 
 
 def is_tty() -> bool:

@@ -9,14 +9,15 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..corpus import Corpus
-from ..errors import VlcorpusError
-from ..pipeline.executor import LocalExecutor
+from ..corpus import FILE, Corpus
 from ..pipeline.plan import Plan, make_plan
-from ..pipeline.run import Event, run
 from ..stages.base import Stage
 from . import output
+
+if TYPE_CHECKING:
+    from ..pipeline.run import Event
 
 REDRAW_SECONDS = 0.2
 PLAIN_SECONDS = 10.0
@@ -32,30 +33,37 @@ def do(
     shard_rows: int | None = None,
     quiet: bool = False,
 ) -> Corpus:
-    """Plan and run stages over the corpus at `path`, creating it where the first stage may."""
-    creates = bool(stages) and stages[0].creates
-    made = creates and not (path / "corpus.yaml").exists()
-    if dry_run and made:
-        raise VlcorpusError(
-            f"no corpus at {path} yet, so there is no plan to show", "run it without --dry-run, or on a corpus"
-        )
-    for stage in stages if made else ():
-        stage.check(Corpus(path, path.name, 5, shard_rows or 10_000, 0))
-    corpus = Corpus.create(path, shard_rows=shard_rows) if creates else Corpus.open(path)
+    """Plan and run stages over the corpus at `path`, creating it where the first stage may.
+
+    shard_rows: of a corpus to be made, where the first stage does not name them. Nothing is created before the whole
+    plan stands.
+    """
+    from ..pipeline.executor import LocalExecutor
+    from ..pipeline.run import run
+
+    own_rows: int | None = getattr(stages[0], "shard_rows", None)
+    rows = shard_rows if own_rows is None else own_rows
+    creates = stages[0].creates
+    corpus = Corpus.foreseen(path, shard_rows=rows) if creates else Corpus.open(path)
     if dry_run:
         show_plan(make_plan(corpus, stages), as_json=as_json)
         return corpus
+    if creates and not (path / FILE).exists():
+        make_plan(corpus, stages)
+        corpus = Corpus.create(path, shard_rows=rows)
     with corpus.lock(command_line()):
         plan = make_plan(corpus, stages)
         for stage in plan.added:
             output.note(f"{stages[-1].name} needs {stage.made()}: {stage.name} runs first")
         progress = Progress(plan, quiet=quiet or as_json)
-        with LocalExecutor(workers or default_workers()) as executor:
-            for event in run(plan, executor, log=corpus.log(stages[-1].name)):
-                progress.show(event)
-        progress.end()
-        if as_json:
-            output.say_json(progress.summary())
+        try:
+            with LocalExecutor(workers or default_workers()) as executor:
+                for event in run(plan, executor, log=corpus.log(stages[-1].name)):
+                    progress.show(event)
+            progress.end()
+        finally:
+            if as_json:
+                output.say_json(progress.summary())
     return corpus
 
 

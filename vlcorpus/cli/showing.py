@@ -103,6 +103,8 @@ def _image(told: Life) -> Iterator[tuple[str, str]]:
     if row["final_url"] and row["final_url"] != row["url"]:
         yield "", f"from {row['final_url']}"
     yield "", f"sha256 {row['sha256']}"
+    if row.get("optout"):
+        yield "", f"opt-outs of the answer: {shape.cell(row['optout'])}"
     if told.stored is not None:
         own = "" if told.stored.key == told.key else ", with the first caption of the image"
         yield "stored", f"{told.stored.tar} as {told.stored.key}, {row['width']}x{row['height']} px{own}"

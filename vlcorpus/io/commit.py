@@ -94,6 +94,8 @@ def explained(path: Path) -> Iterator[None]:
             raise VlcorpusError(f"cannot write here ({path})", "choose a folder you may write to") from error
         if number in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
             raise VlcorpusError(f"a file stands where a folder is wanted ({path})", "move it away") from error
+        if number in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise VlcorpusError(f"{os.strerror(number).lower()} ({path})", "choose another name") from error
         raise
 
 

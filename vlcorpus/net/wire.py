@@ -7,6 +7,7 @@ password file, alternative service, or protocol but HTTP/1.1 over TCP or TLS is 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 import zlib
@@ -42,6 +43,9 @@ _REASONS = {
     pycurl.E_SSL_CACERT_BADFILE: "tls_failure",
     100: "header_flood",  # CURLE_TOO_LARGE, which pycurl does not name
 }
+
+# Two equal fetches give equal words: no "after 3 ms", "after 30001 milliseconds with 12 bytes received".
+_TIMES = re.compile(r" after \d+ m(?:illi)?s(?:econds)?(?: with [^:]*)?")
 
 
 def ca_file() -> str:
@@ -151,7 +155,9 @@ class Wire:
             reason = "too_slow"
         elif code == pycurl.E_RECV_ERROR and "chunk" in message:
             reason = "bad_response"
-        return reason, message
+        if reason == "bad_response":  # in which words curl says so depends on how the bytes came
+            message = "not an answer as HTTP has it"
+        return reason, _TIMES.sub("", message)
 
     def _open(self, purpose: int, address: Any) -> Any:
         family, kind, protocol, where = address

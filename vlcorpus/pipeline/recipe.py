@@ -2,31 +2,32 @@
 
     about: What this recipe is for.
     stages:
-      - import: {list: urls.parquet}
+      - import: {source: urls.parquet}
       - download: {image_size: 512}
       - filter: {min_sim: 0.28}
 
-In texts `{corpus}` stands for the corpus folder, `{beside}` for the folder it lies in, `{recipe}` for that of the recipe.
-Errors name file, stage and key.
-Flag > VLCORPUS_<STAGE>_<KEY> > recipe > default.
+In texts `{corpus}` stands for the corpus folder, `{beside}` for the folder it lies in, `{recipe}` for that of the
+recipe. Errors name file, stage and key. --set > VLCORPUS_<STAGE>_<KEY> > recipe > default.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from .. import assets, spec
 from ..errors import RecipeError, UsageError, nearest
+from ..io.plain_yaml import PlainYamlError, parse
 from ..stages import registry
 from ..stages.base import Stage
 
-LARGEST = 1_000_000
+LARGEST = 100_000  # bytes
+KEYS = ("about", "shard_rows", "stages")
+_WORD = re.compile(r"\{([a-z]+)\}")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ def find(name: str) -> Path:
     path = Path(name)
     if path.is_file():
         return path
+    if path.exists() and name not in assets.recipes():
+        raise UsageError(f"{name} is no file", "name a recipe file, or one that ships: see `vlcorpus recipes`")
     known = assets.recipes()
     stem = path.stem if path.suffix in {".yaml", ".yml"} else name
     if stem in known and str(path.parent) in {".", "pipelines"}:
@@ -55,42 +58,71 @@ def load(path: Path, *, corpus: Path, overrides: Sequence[str] = ()) -> Recipe:
     overrides: texts `stage.key=value` (YAML values) for every stage of that name, or `stage[2].key=value` for the
     second one. Raises RecipeError naming file, stage and key.
     """
-    try:
-        if path.stat().st_size > LARGEST:
-            raise RecipeError(f"{path} is too large for a recipe", "a recipe is a short YAML list of stages")
-        text = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise RecipeError(f"cannot read {path}: {error.strerror}", "see `vlcorpus recipes`") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        what = " ".join(str(error).split())[:200]
-        raise RecipeError(f"{path} is no YAML: {what}", "check its indentation") from error
-    if not isinstance(text, dict) or not isinstance(text.get("stages"), list):
-        raise RecipeError(f"{path} has no list `stages`", "see `vlcorpus recipes --show demo` for an example")
+    text = _read(path)
     for key in text:
-        if key not in {"about", "stages", "shard_rows"}:
-            raise RecipeError(f"{path}: unknown key {key!r}", nearest(str(key), ("about", "stages", "shard_rows")))
+        if key not in KEYS:
+            raise RecipeError(f"{path}: unknown key {key!r}", nearest(str(key), KEYS))
+    if not isinstance(text.get("stages"), list) or not text["stages"]:
+        raise RecipeError(f"{path} has no list `stages`", "see `vlcorpus recipes --show demo` for an example")
+    if not isinstance(text.get("about", ""), str):
+        raise RecipeError(f"{path}: about is no text", "say in a sentence what the recipe is for")
     given = _overrides(overrides)
     unused = set(given)
-    words = {"corpus": str(corpus), "beside": str(corpus.parent), "recipe": str(path.parent)}
+    words = {"corpus": str(corpus), "beside": str(_beside(corpus)), "recipe": str(path.parent)}
     counts: dict[str, int] = {}
     stages = []
     for number, entry in enumerate(text["stages"], start=1):
         name, keys = _entry(path, number, entry)
         counts[name] = counts.get(name, 0) + 1
-        values = {str(key).replace("-", "_"): _fill(value, words) for key, value in keys.items()}
-        values |= from_environment(name)
-        for place in ((name, 0), (name, counts[name])):
-            values |= given.get(place, {})
-            unused.discard(place)
+        places = [place for place in ((name, 0), (name, counts[name])) if place in given]
+        unused.difference_update(places)
+        typed = {key: value for place in places for key, value in given[place].items()}
         where = f"{path}, stage {number} {name}"
+        cls = registry.stage(name)
         try:
-            stages.append(spec.build(registry.stage(name), values, where=where))
+            values = spec.checked(cls, {key: _fill(value, words, where) for key, value in keys.items()}, where=where)
+            values |= from_environment(name, but=typed)
+            values |= spec.checked(cls, typed, where=f"--set {name}")
+            stages.append(spec.build(cls, values, where=where))
         except UsageError as error:
             raise RecipeError(error.message, error.hint) from error
     for name, number in sorted(unused):
         label = name if not number else f"{name}[{number}]"
         raise RecipeError(f"--set {label}: {path} has no such stage", nearest(name, counts))
-    return Recipe(path, str(text.get("about", "")), text.get("shard_rows"), tuple(stages))
+    return Recipe(path, text.get("about", ""), _shard_rows(path, text), tuple(stages))
+
+
+def _read(path: Path) -> dict[Any, Any]:
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(LARGEST + 1)
+    except OSError as error:
+        raise RecipeError(f"cannot read {path}: {error.strerror}", "see `vlcorpus recipes`") from error
+    if len(raw) > LARGEST:
+        raise RecipeError(f"{path} is too large for a recipe", "a recipe is a short YAML list of stages")
+    try:
+        text = parse(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path} is no text in UTF-8", "name a YAML file") from error
+    except PlainYamlError as error:
+        raise RecipeError(f"{path}, {error}", "see `vlcorpus recipes --show demo` for an example") from error
+    if not isinstance(text, dict):
+        raise RecipeError(f"{path} has no list `stages`", "see `vlcorpus recipes --show demo` for an example")
+    return text
+
+
+def _shard_rows(path: Path, text: Mapping[Any, Any]) -> int | None:
+    setting = next(each for each in spec.settings_of(registry.stage("import")) if each.name == "shard_rows")
+    try:
+        found: int | None = spec.check(setting, text.get("shard_rows"), where=str(path))
+    except UsageError as error:
+        raise RecipeError(error.message, error.hint) from error
+    return found
+
+
+def _beside(corpus: Path) -> Path:
+    """The folder that the corpus lies in, without looking at the disk."""
+    return corpus / ".." if corpus.name in {"", ".."} else corpus.parent
 
 
 def _entry(path: Path, number: int, entry: Any) -> tuple[str, Mapping[str, Any]]:
@@ -108,13 +140,14 @@ def _entry(path: Path, number: int, entry: Any) -> tuple[str, Mapping[str, Any]]
     return name, keys
 
 
-def _fill(value: Any, words: Mapping[str, str]) -> Any:
+def _fill(value: Any, words: Mapping[str, str], where: str) -> Any:
     if isinstance(value, str):
-        for word, meaning in words.items():
-            value = value.replace("{" + word + "}", meaning)
-        return value
+        for word in _WORD.findall(value):
+            if word not in words:
+                raise UsageError(f"no word {{{word}}} ({where})", nearest(word, words))
+        return _WORD.sub(lambda found: words[found[1]], value)
     if isinstance(value, list):
-        return [_fill(each, words) for each in value]
+        return [_fill(each, words, where) for each in value]
     return value
 
 
@@ -128,19 +161,27 @@ def _overrides(texts: Sequence[str]) -> dict[tuple[str, int], dict[str, Any]]:
         if not equals or not dot or not key or (bracket and not digits.isdigit()):
             raise UsageError(f"--set {text!r} is not stage.key=value", "as in `--set filter.min_sim=0.3`")
         try:
-            parsed = yaml.safe_load(value)
-        except yaml.YAMLError:
+            parsed = parse(value)
+        except PlainYamlError:
             parsed = value
         found.setdefault((name, int(digits) if digits else 0), {})[key.replace("-", "_")] = parsed
     return found
 
 
-def from_environment(name: str) -> dict[str, Any]:
-    """Settings of a stage from VLCORPUS_<STAGE>_<KEY>; lists are separated by spaces."""
-    found: dict[str, Any] = {}
+def from_environment(name: str, *, but: Collection[str] = ()) -> dict[str, Any]:
+    """Settings of a stage from VLCORPUS_<STAGE>_<KEY>, but for some keys; lists are separated by spaces, an empty
+    variable says nothing. Raises UsageError naming the variable.
+    """
+    cls = registry.stage(name)
     prefix = "VLCORPUS_" + name.upper().replace("-", "_") + "_"
-    for each in spec.settings_of(registry.stage(name)):
-        text = os.environ.get(prefix + each.name.upper())
-        if text is not None:
-            found[each.name] = text.split() if each.many else text
+    known = {prefix + each.name.upper(): each for each in spec.settings_of(cls)}
+    found: dict[str, Any] = {}
+    for variable, text in sorted(os.environ.items()):
+        if not variable.startswith(prefix) or not text:
+            continue
+        if variable not in known:
+            raise UsageError(f"unknown environment variable {variable}", nearest(variable, known))
+        each = known[variable]
+        if each.name not in but:
+            found[each.name] = spec.check(each, text.split() if each.many else text, where=f"environment, {variable}")
     return found

@@ -3,7 +3,8 @@
     card = Card(name="birds", settings={"decision": "similarity-0.28"}, shards=[Shard("train", "00000.tar", 9120, ...)])
     readme(card), croissant(card)        -> str, str
 
-Croissant is the vocabulary of mlcommons.org/croissant/1.0: FileObject with sha256 for every tar, one RecordSet of pairs.
+Croissant is the vocabulary of mlcommons.org/croissant/1.0: FileObject with sha256 for every tar, and for each
+split a RecordSet of its pairs, in which images and texts are joined by key.
 """
 
 from __future__ import annotations
@@ -16,23 +17,26 @@ from typing import Any
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _SIZES_ABOVE = ((10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"), (1_000_000_000, "100M<n<1B"))
 
+# fmt: off
+_CROISSANT_WORDS = (
+    "citeAs", "column", "equivalentProperty", "extract", "field", "fileObject", "fileProperty", "fileSet", "format",
+    "includes", "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet", "references", "regex",
+    "repeated", "replace", "samplingRate", "separator", "source", "subField", "transform",
+)
+# fmt: on
+
 _CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
     "sc": "https://schema.org/",
     "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
     "dct": "http://purl.org/dc/terms/",
     "conformsTo": "dct:conformsTo",
-    "recordSet": "cr:recordSet",
-    "field": "cr:field",
+    "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "source": "cr:source",
-    "fileSet": "cr:fileSet",
-    "fileObject": "cr:fileObject",
-    "extract": "cr:extract",
-    "fileProperty": "cr:fileProperty",
-    "column": "cr:column",
-    "includes": "cr:includes",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    **{word: f"cr:{word}" for word in _CROISSANT_WORDS},
 }
 
 
@@ -49,9 +53,12 @@ class Shard:
 
 @dataclass(frozen=True)
 class Card:
+    """settings: of the export. endings: of the images' names, without a dot."""
+
     name: str
     settings: Mapping[str, str]
     shards: Sequence[Shard]
+    endings: Sequence[str] = ("jpg",)
 
     def samples(self, split: str) -> int:
         return sum(shard.samples for shard in self.shards if shard.split == split)
@@ -70,7 +77,8 @@ def readme(card: Card) -> str:
     for split in card.splits:
         head += [f"  - split: {split}", f"    path: {split}/*.tar"]
     lines = [*head, "---", "", f"# {card.name}", ""]
-    lines += ["Image-text pairs as WebDataset shards: `KEY.jpg`, `KEY.txt`, `KEY.json`.", ""]
+    images = " or ".join(f"`KEY.{ending}`" for ending in card.endings)
+    lines += [f"Image-text pairs as WebDataset shards: {images}, `KEY.txt`, `KEY.json`.", ""]
     lines += ["| split | samples | shards | bytes |", "|---|---:|---:|---:|"]
     for split in card.splits:
         own = [shard for shard in card.shards if shard.split == split]
@@ -83,7 +91,7 @@ def readme(card: Card) -> str:
 
 def croissant(card: Card) -> str:
     """Croissant JSON-LD 1.0."""
-    files = [
+    files: list[dict[str, Any]] = [
         {
             "@type": "cr:FileObject",
             "@id": f"{shard.split}/{shard.name}",
@@ -95,34 +103,60 @@ def croissant(card: Card) -> str:
         }
         for shard in card.shards
     ]
-    sets = [
-        {
-            "@type": "cr:FileSet",
-            "@id": kind,
-            "name": kind,
-            "containedIn": [{"@id": each["@id"]} for each in files],
-            "encodingFormat": mime,
-            "includes": f"*.{ending}",
-        }
-        for kind, mime, ending in (("images", "image/jpeg", "jpg"), ("captions", "text/plain", "txt"))
-    ]
-    fields = [
-        {
-            "@type": "cr:Field",
-            "@id": f"pairs/{name}",
-            "name": name,
-            "dataType": kind,
-            "source": {"fileSet": {"@id": source}, "extract": {"fileProperty": "content"}},
-        }
-        for name, kind, source in (("image", "sc:ImageObject", "images"), ("caption", "sc:Text", "captions"))
-    ]
+    record_sets: list[dict[str, Any]] = []
+    for split in card.splits:
+        own = [{"@id": each["@id"]} for each in files if each["@id"].startswith(f"{split}/")]
+        images, words, texts = f"{split}-images", f"{split}-text-files", f"{split}-texts"
+        files += [_file_set(images, own, "image/jpeg", card.endings), _file_set(words, own, "text/plain", ("txt",))]
+        told = [
+            _field(f"{texts}/key", "sc:Text", _key_of(words)),
+            _field(f"{texts}/text", "sc:Text", _content_of(words)),
+        ]
+        fields = [
+            _field(f"{split}/key", "sc:Text", _key_of(images)) | {"references": {"field": {"@id": f"{texts}/key"}}},
+            _field(f"{split}/image", "sc:ImageObject", _content_of(images)),
+            _field(f"{split}/caption", "sc:Text", {"field": {"@id": f"{texts}/text"}}),
+        ]
+        record_sets += [_record_set(texts, told), _record_set(split, fields)]
     whole = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": card.name,
         "description": f"{sum(shard.samples for shard in card.shards)} image-text pairs as WebDataset shards.",
-        "distribution": [*files, *sets],
-        "recordSet": [{"@type": "cr:RecordSet", "@id": "pairs", "name": "pairs", "field": fields}],
+        "distribution": files,
+        "recordSet": record_sets,
     }
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def _file_set(name: str, tars: Sequence[Mapping[str, str]], mime: str, endings: Sequence[str]) -> dict[str, Any]:
+    return {
+        "@type": "cr:FileSet",
+        "@id": name,
+        "name": name,
+        "containedIn": list(tars),
+        "encodingFormat": mime,
+        "includes": [f"*.{ending}" for ending in endings],
+    }
+
+
+def _record_set(name: str, fields: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"@type": "cr:RecordSet", "@id": name, "name": name, "field": list(fields)}
+
+
+def _field(name: str, kind: str, source: Mapping[str, Any]) -> dict[str, Any]:
+    return {"@type": "cr:Field", "@id": name, "name": name, "dataType": kind, "source": source}
+
+
+def _content_of(files: str) -> dict[str, Any]:
+    return {"fileSet": {"@id": files}, "extract": {"fileProperty": "content"}}
+
+
+def _key_of(files: str) -> dict[str, Any]:
+    """A sample's members are one by what stands before the first dot of their names."""
+    return {
+        "fileSet": {"@id": files},
+        "extract": {"fileProperty": "filename"},
+        "transform": {"regex": r"^([^.]+)\..*$"},
+    }

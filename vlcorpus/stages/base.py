@@ -116,6 +116,7 @@ class UnitCommit(Commit):
     ):
         super().__init__(layer.folder, layer.marker(unit), claim=claim)
         self.stage = stage
+        self.corpus = corpus
         self.unit = unit
         self.inputs = dict(stage.inputs(corpus, unit) if inputs is None else inputs)
         self.start_time = time.time()
@@ -136,7 +137,7 @@ class UnitCommit(Commit):
                 "stage_version": self.stage.version,
                 "unit": self.unit,
                 "fingerprint": self.fingerprint,
-                "settings": spec.values_of(self.stage),
+                "settings": spec.kept_values(self.stage, self.corpus.path),
                 "inputs": self.inputs,
                 "seen": seen,
                 "kept": kept,

@@ -4,20 +4,21 @@
 
 A source's extracted pairs, in order, get their identities; rows of one image are brought together behind its first
 row; the row of a pair that was seen before is rejected as `duplicate_pair`. Then the rows are cut, rejected ones
-included, into slices of at most `shard_rows`: a slice never changes, so a cut that was killed goes on where it
-stopped, and a later source continues the numbering. Every row ends up in candidates/NNNNN.parquet or
-candidates/rejected/NNNNN.parquet.
+included, into slices of at most `shard_rows`. Where the cuts fall depends on the source alone, whatever else is in the
+corpus, so a cut that was killed goes on where it stopped, and a later source continues the numbering. Every row ends up
+in candidates/NNNNN.parquet or candidates/rejected/NNNNN.parquet.
 
 Costs about 10 microseconds and 1 kB of memory per row; the uids of earlier sources stay in memory (100 B each).
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from .. import identity
+from .. import identity, spec
 from ..corpus import Corpus, Layer
 from ..io import table
 from .base import Stage, Tell, UnitCommit, count
@@ -28,25 +29,34 @@ Row = dict[str, Any]
 def cut(stage: Stage, corpus: Corpus, source: str, *, kind: str, tell: Tell) -> tuple[int, int, Counter[str]]:
     """Write the candidate shards of `source`. Returns rows seen, kept, and rejected by reason."""
     candidates = corpus.layer("candidates")
+    parts = corpus.layer(f"sources/{source}")
+    inputs = {parts.name: spec.digest([parts.digest(part) for part in parts.units()])}
     own, known = _earlier(candidates, source)
+    free = _free_names(corpus, candidates)
     seen = kept = 0
     rejected: Counter[str] = Counter()
-    following = _next_number(candidates)
     for number, rows in enumerate(_slices(corpus, source, known)):
-        if number in own:
-            shard = own[number]
-        else:
-            shard, following = corpus.shard_name(following), following + 1
         refused = count([row["reason"] for row in rows])
         seen += len(rows)
         kept += len(rows) - refused.total()
         rejected += refused
-        _write(stage, corpus, candidates, shard, rows, source=source, number=number, kind=kind)
+        shard = own[number] if number in own else next(free)
+        commit = UnitCommit(stage, corpus, candidates, shard, inputs | {"slice": str(number)})
+        stats = candidates.stats(shard)
+        if stats is None or stats["fingerprint"] != commit.fingerprint:
+            _write(commit, rows, refused, source=source, source_kind=kind, slice=number)
         tell(seen, kept)
     return seen, kept, rejected
 
 
-def _earlier(candidates: Layer, source: str) -> tuple[dict[int, str], set[bytes]]:
+def digest(corpus: Corpus, source: str) -> str:
+    """Names the candidate shards of `source` as they are: where one is gone, what brought it has work to do."""
+    layer = corpus.layer("candidates")
+    own, _ = _earlier(layer, source, with_uids=False)
+    return spec.digest([(number, layer.digest(shard)) for number, shard in sorted(own.items())])
+
+
+def _earlier(candidates: Layer, source: str, *, with_uids: bool = True) -> tuple[dict[int, str], set[bytes]]:
     """The shards that this source has already (slice number -> shard), and the uids of all other sources."""
     own: dict[int, str] = {}
     known: set[bytes] = set()
@@ -56,15 +66,16 @@ def _earlier(candidates: Layer, source: str) -> tuple[dict[int, str], set[bytes]
             continue
         if stats["source"] == source:
             own[int(stats["slice"])] = shard
-            continue
-        uids = table.read(candidates.path(f"{shard}.parquet"), "candidates", only=["uid"])
-        known.update(uids.column("uid").to_pylist())
+        elif with_uids:
+            uids = table.read(candidates.path(f"{shard}.parquet"), "candidates", only=["uid"])
+            known.update(uids.column("uid").to_pylist())
     return own, known
 
 
-def _next_number(candidates: Layer) -> int:
-    taken = candidates.units()
-    return int(taken[-1]) + 1 if taken else 0
+def _free_names(corpus: Corpus, candidates: Layer) -> Iterator[str]:
+    """Names of shards that are not there, lowest first: one that was lost gets its name back."""
+    taken = set(candidates.units())
+    return (name for name in map(corpus.shard_name, itertools.count()) if name not in taken)
 
 
 def _slices(corpus: Corpus, source: str, known: set[bytes]) -> Iterator[list[Row]]:
@@ -82,7 +93,8 @@ def _slices(corpus: Corpus, source: str, known: set[bytes]) -> Iterator[list[Row
 
 
 def _images(corpus: Corpus, source: str, known: set[bytes]) -> Iterator[list[Row]]:
-    """Groups of rows of one image, in the order of their first rows; a rejected row stands alone."""
+    """Groups of rows of one image, duplicates included, in the order of their first rows; what names no image that can
+    be had stands alone."""
     groups: dict[object, list[Row]] = {}
     brought: set[bytes] = set()
     offset = 0
@@ -90,14 +102,15 @@ def _images(corpus: Corpus, source: str, known: set[bytes]) -> Iterator[list[Row
     for part in pairs.units():
         for row in table.rows(pairs.path(f"pairs/{part}.parquet"), "extracted"):
             row |= {"source": source, "offset": offset}
-            offset += 1
+            place: object = offset
             if row["reason"] is None:
                 _identify(row)
                 if row["uid"] in known or row["uid"] in brought:
                     row["reason"] = "duplicate_pair"
                 brought.add(row["uid"])
-            place = row["image_id"] if row["reason"] is None else row["offset"]
+                place = row["image_id"]
             groups.setdefault(place, []).append(row)
+            offset += 1
     yield from groups.values()
 
 
@@ -111,19 +124,11 @@ def _identify(row: Row) -> None:
         row["uid"] = identity.uid(row["url"], alt_text)
 
 
-def _write(
-    stage: Stage, corpus: Corpus, candidates: Layer, shard: str, rows: list[Row], *, source: str, number: int, kind: str
-) -> None:
-    inputs = {f"sources/{source}": corpus.layer(f"sources/{source}").digest_all(), "slice": str(number)}
-    commit = UnitCommit(stage, corpus, candidates, shard, inputs)
-    stats = candidates.stats(shard)
-    if stats is not None and stats["fingerprint"] == commit.fingerprint:
-        return
+def _write(commit: UnitCommit, rows: list[Row], refused: Counter[str], **about: Any) -> None:
     good = [row for row in rows if row["reason"] is None]
     bad = [row for row in rows if row["reason"] is not None]
     with commit:
-        table.write(commit, f"{shard}.parquet", table.columns(good, "candidates"), "candidates")
-        name = f"rejected/{shard}.parquet"
+        table.write(commit, f"{commit.unit}.parquet", table.columns(good, "candidates"), "candidates")
+        name = f"rejected/{commit.unit}.parquet"
         table.write(commit, name, table.columns(bad, "candidates-rejected"), "candidates-rejected")
-        reasons = count([row["reason"] for row in bad])
-        commit.finish(seen=len(rows), kept=len(good), rejected=reasons, source=source, source_kind=kind, slice=number)
+        commit.finish(seen=len(rows), kept=len(good), rejected=refused, **about)

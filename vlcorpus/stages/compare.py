@@ -54,14 +54,15 @@ class Compare(Stage):
 
         def judge(unit: str, tell: Tell) -> None:
             suite = self.suite_name(corpus)
-            measured = evaluate.results(corpus, suite)
-            arms = self.probes or tuple(measured)
-            for arm in (*arms, *([self.baseline] if self.baseline else [])):
-                if arm not in measured:
-                    raise UsageError(f"probe {arm!r} was not measured with suite {suite}", nearest(arm, measured))
+            known = evaluate.measured(corpus, suite)
+            arms = self.probes or known
             baseline = self.baseline or arms[0]
-            ordered = dict.fromkeys([baseline, *arms])
-            made = compare({arm: measured[arm] for arm in ordered}, baseline, confidence=self.confidence)
+            ordered = tuple(dict.fromkeys([baseline, *arms]))
+            for arm in ordered:
+                if arm not in known:
+                    raise UsageError(f"probe {arm!r} was not measured with suite {suite}", nearest(arm, known))
+            results = evaluate.results(corpus, suite, ordered)
+            made = compare({arm: results[arm] for arm in ordered}, baseline, confidence=self.confidence)
             rows = [
                 asdict(row)
                 | {"verdict": row.verdict, "regression": row.regression, "improvement": row.improvement}

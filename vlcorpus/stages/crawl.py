@@ -12,8 +12,10 @@ know what follows.
 from __future__ import annotations
 
 import glob
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import itertools
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,12 +26,13 @@ from ..corpus import Corpus, Layer
 from ..errors import SourceError, UsageError
 from ..spec import setting
 from .base import Tell, UnitCommit, Work, count
-from .import_ import digest_of
-from .network import Network
+from .content import digest_of
+from .network import Network, written
 
 if TYPE_CHECKING:
     from ..net.optout import Evidence
     from ..web.html import Page
+    from ..web.warc import WarcPage
 
 Row = dict[str, Any]
 Chunk = tuple[list[Row], list[Row]]  # rows of pages, rows of pairs
@@ -45,7 +48,7 @@ class Crawl(Network):
     creates = True
 
     sources: tuple[str, ...] = setting(
-        help="Seed URLs (http, https), or WARC files (.warc, .warc.gz; globs work).", positional=True
+        help="Seed URLs (http, https), or WARC files (.warc, .warc.gz; globs work).", positional=True, path=True
     )
     max_pages: int = setting(10_000, help="Pages of a live crawl.", least=1)
     max_depth: int = setting(32, help="Links followed from a seed.", unit="links", least=0)
@@ -58,15 +61,19 @@ class Crawl(Network):
         return corpus.layer(f"sources/{self._source_name()}")
 
     def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
-        return {path.name: digest_of(path) for path in self._files()}
+        from . import candidates
+
+        return self._contents() | {"candidates": candidates.digest(corpus, self._source_name())}
 
     def check(self, corpus: Corpus) -> None:
         from ..net.url import requestable
+        from ..web import warc
 
         self.check_network()
         if not self.sources:
             raise UsageError("nothing to crawl (crawl: sources)", "name seed URLs or WARC files")
-        self._files()
+        for path in self._files():
+            warc.pages(path)
         for seed in self._seeds():
             _, reason = requestable(seed)
             if reason is not None:
@@ -88,8 +95,11 @@ class Crawl(Network):
         return found
 
     def _source_name(self) -> str:
-        contents = {path.name: digest_of(path) for path in self._files()}
-        return f"crawl-{spec.fingerprint(self, contents)[:8]}"
+        return f"crawl-{spec.fingerprint(self, self._contents())[:8]}"
+
+    def _contents(self) -> dict[str, str]:
+        """Number, name and digest of each WARC file; where it lies does not matter."""
+        return {f"{number}/{path.name}": digest_of(path) for number, path in enumerate(self._files())}
 
     def open(self, corpus: Corpus) -> Work:
         from . import candidates
@@ -113,40 +123,42 @@ class Crawl(Network):
         return crawl
 
     def _from_warc(self, path: Path, parts: _Parts) -> Iterator[Chunk]:
-        """Chunks of one file; chunks that are committed already are not parsed again."""
-        from ..web import html, warc
+        """Chunks of one file; pages of chunks that are committed already are not parsed again."""
+        from ..web import warc
+
+        found = warc.pages(path)
+        for first in found:
+            chunk = itertools.chain((first,), itertools.islice(found, WARC_CHUNK - 1))
+            if parts.has_next():
+                deque(chunk, maxlen=0)
+                parts.skip()
+            else:
+                yield self._chunk(chunk)
+
+    def _chunk(self, stored: Iterable[WarcPage]) -> Chunk:
+        from ..web import html
 
         pages: list[Row] = []
         pairs: list[Row] = []
-        for number, found in enumerate(warc.pages(path)):
-            if not parts.has_next():
-                page = None
-                if found.reason is None:
-                    page = html.extract(found.body, url=found.url, headers=found.headers)
-                reason = found.reason or (self._refusal(page.optout) if page else None)
-                own = list(self._rows(page, reason))
-                pages.append(
-                    {
-                        "url": found.url,
-                        "depth": 0,
-                        "status": found.status,
-                        "reason": reason,
-                        "pairs": len(own),
-                        "links": None,
-                        "fetched_at": _time(found.date),
-                    }
-                )
-                pairs += own
-            if number % WARC_CHUNK == WARC_CHUNK - 1:
-                if parts.has_next():
-                    parts.skip()
-                else:
-                    yield pages, pairs
-                pages, pairs = [], []
-        if parts.has_next():
-            parts.skip()
-        elif pages:
-            yield pages, pairs
+        for found in stored:
+            page = None
+            if found.reason is None:
+                page = html.extract(found.body, url=found.url, headers=found.headers)
+            reason = found.reason or (self._refusal(page.optout) if page else None)
+            own = list(self._rows(page, reason))
+            pages.append(
+                {
+                    "url": found.url,
+                    "depth": 0,
+                    "status": found.status,
+                    "reason": reason,
+                    "pairs": len(own),
+                    "links": None,
+                    "fetched_at": _time(found.date),
+                }
+            )
+            pairs += own
+        return pages, pairs
 
     def _from_web(self, parts: _Parts) -> Iterator[Chunk]:
         from ..net.fetch import Fetcher
@@ -155,11 +167,15 @@ class Crawl(Network):
 
         frontier = Frontier(self._seeds(), max_pages=self.max_pages, max_depth=self.max_depth)
         frontier.replay(parts.visited())
-        asked = self.robots()
-        robots = asked[0] if asked else None
-        limits = replace(live.PAGE_LIMITS, total_seconds=self.timeout)
-        delay = robots.crawl_delay if robots else None
-        with Fetcher(self.manners(), limits, live.ACCEPT, live.refuse_other_types, delay=delay) as fetcher:
+        most = min(self.max_bytes, live.PAGE_LIMITS.max_bytes)
+        limits = replace(live.PAGE_LIMITS, max_bytes=most, total_seconds=self.timeout)
+        with ExitStack() as stack:
+            robots = delay = None
+            if (asked := self.robots()) is not None:
+                robots, delay = asked[0], asked[0].crawl_delay
+                stack.enter_context(asked[1])
+            fetcher = Fetcher(self.manners(), limits, live.ACCEPT, live.refuse_other_types, delay=delay)
+            stack.enter_context(fetcher)
             for visits in live.visit_chunks(
                 frontier, fetcher, robots, html.extract, chunk=self.chunk, refuse=self._refusal
             ):
@@ -191,7 +207,7 @@ class Crawl(Network):
         """The page's pairs; on a page that opts out each is rejected for that."""
         if page is None:
             return
-        evidence = [f"{each.signal}|{each.source}|{each.value}" for each in page.optout]
+        evidence = written(page.optout)
         for pair in page.pairs:
             yield {
                 "url": pair.url,
@@ -201,7 +217,7 @@ class Crawl(Network):
                 "context": pair.context or None,
                 "page_language": page.language or None,
                 "licence": page.licence,
-                "optout": evidence or None,
+                "optout": evidence,
                 "reason": reason or pair.reason,
             }
 
@@ -213,7 +229,7 @@ class _Parts:
         self._stage, self._corpus, self._layer, self._tell = stage, corpus, layer, tell
         self._next = 0
         self._done = set(layer.units())
-        self._seen = 0
+        self._seen = self._kept = 0
         self.pages: Counter[str] = Counter()
 
     def has_next(self) -> bool:
@@ -231,7 +247,8 @@ class _Parts:
         from ..io import table
 
         while self.has_next():
-            for row in table.rows(self._layer.path(f"pages/{self._next:05d}.parquet"), "pages"):
+            path = self._layer.path(f"pages/{self._next:05d}.parquet")
+            for row in table.rows(path, "pages", only=["url", "depth", "links"]):
                 yield row["url"], row["depth"], row["links"] or ()
             self.skip()
 
@@ -246,7 +263,8 @@ class _Parts:
             reasons = count([row["reason"] for row in pairs])
             commit.finish(seen=len(pairs), kept=len(pairs) - reasons.total(), rejected=reasons)
         self._seen += len(pairs)
-        self._tell(self._seen, self._seen)
+        self._kept += len(pairs) - reasons.total()
+        self._tell(self._seen, self._kept)
         self._count([row["reason"] for row in pages])
         self._next += 1
 
@@ -254,9 +272,10 @@ class _Parts:
         self.pages += Counter(reason or "visited" for reason in reasons)
 
 
-def _time(written: str) -> datetime | None:
-    """A WARC-Date; None where it is not one."""
+def _time(said: str) -> datetime | None:
+    """A WARC-Date in UTC; None where it is not one."""
     try:
-        return datetime.fromisoformat(written)
-    except ValueError:
+        found = datetime.fromisoformat(said)
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None

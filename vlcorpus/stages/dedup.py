@@ -43,7 +43,7 @@ class Dedup(Stage):
         from ..io import table
         from ..knn.groups import groups, largest
         from ..knn.hamming import exact, near
-        from .samples import with_image
+        from .samples import column, with_image
 
         def group(unit: str, tell: Tell) -> None:
             inputs = self.inputs(corpus, unit)
@@ -51,13 +51,13 @@ class Dedup(Stage):
             images: list[bytes] = []
             digests: list[bytes | None] = []
             hashes: list[int | None] = []
-            scores = corpus.layer("scores/phash")
             for shard in corpus.layer("shards").units():
-                for row in with_image(corpus, shard, ("uid", "image_id", "sha256")):
-                    uids.append(bytes.fromhex(row["uid"]))
-                    images.append(bytes.fromhex(row["image_id"]))
-                    digests.append(bytes.fromhex(row["sha256"]) if row["sha256"] else None)
-                hashes += table.read(scores.path(f"{shard}.parquet"), "score-phash").column("phash").to_pylist()
+                rows_here = with_image(corpus, shard, ("uid", "image_id", "sha256"))
+                own = [bytes.fromhex(row["uid"]) for row in rows_here]
+                uids += own
+                images += [bytes.fromhex(row["image_id"]) for row in rows_here]
+                digests += [bytes.fromhex(row["sha256"]) if row["sha256"] else None for row in rows_here]
+                hashes += column(corpus, "scores/phash", shard, "score-phash", "phash", own)
                 tell(len(uids), len(uids))
             hashed = np.array([place for place, value in enumerate(hashes) if value is not None], np.int64)
             values = np.array([value for value in hashes if value is not None], np.uint64)

@@ -11,15 +11,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..corpus import Corpus
 from ..errors import CorpusError
 from ..spec import setting
 from .base import Tell, Work
-from .network import Network
+from .network import TOKEN, Network, written
+
+if TYPE_CHECKING:
+    from ..images.prepare import ImageSettings
 
 ACCEPT = "image/avif,image/webp,image/png,image/jpeg,image/*;q=0.8,*/*;q=0.5"
+MAX_CONTENT_TYPE = 200  # characters that are kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +36,9 @@ class Download(Network):
     libraries = ("pillow", "opencv-python-headless", "pycurl")
 
     image_size: int | None = setting(
-        512, help="Side that resize_mode fixes; none keeps the bytes.", unit="px", least=1, panel="Images"
-    )
+        512, help="Side that resize_mode fixes; none keeps the bytes.", unit="px", least=1, most=16_383,
+        panel="Images",
+    )  # fmt: skip
     resize_mode: str = setting(
         "keep_ratio_largest",
         help="How image_size is meant, as in img2dataset.",
@@ -57,28 +62,35 @@ class Download(Network):
 
     def check(self, corpus: Corpus) -> None:
         self.check_network()
+        self._image_settings()
 
-    def open(self, corpus: Corpus) -> Work:
-        import cv2
+    def _image_settings(self) -> ImageSettings:
+        from ..images.prepare import ImageSettings
 
-        from ..io import table
-        from ..net.url import origin, requestable
-        from . import shards
-
-        cv2.setNumThreads(1)
-        fetcher = self.fetcher(accept=ACCEPT, encodings="identity")
-        asked = self.robots()
-        settings = shards.image_settings(
+        return ImageSettings(
             image_size=self.image_size,
-            resize_mode=self.resize_mode,
+            resize_mode=self.resize_mode,  # type: ignore[arg-type]
             only_if_bigger=self.only_if_bigger,
-            encode_format=self.encode_format,
+            encode_format=self.encode_format,  # type: ignore[arg-type]
             encode_quality=self.encode_quality,
             min_image_size=self.min_image_size,
             max_aspect_ratio=self.max_aspect_ratio,
             max_image_area=self.max_image_area,
             max_pixels=self.max_pixels,
         )
+
+    def open(self, corpus: Corpus) -> Work:
+        import cv2
+
+        from ..io import table
+        from ..net.optout import evidence
+        from ..net.url import origin, requestable
+        from . import shards
+
+        cv2.setNumThreads(1)
+        fetcher = self.fetcher(accept=ACCEPT, encodings="identity")
+        asked = self.robots()
+        settings = self._image_settings()
         candidates = self.followed(corpus)
 
         def allowed(urls: dict[int, str]) -> Iterator[tuple[int, str | None]]:
@@ -108,7 +120,7 @@ class Download(Network):
                 reason = answer.reason
                 if reason is None and answer.final_url != urls[number]:
                     reason = next(allowed({number: answer.final_url}))[1]
-                content_type = answer.header("content-type")
+                content_type = answer.header("content-type")[-1:]
                 yield (
                     number,
                     shards.Fetched(
@@ -117,7 +129,8 @@ class Download(Network):
                         message=answer.message,
                         final_url=answer.final_url or None,
                         http_status=answer.status,
-                        content_type=content_type[-1] if content_type else None,
+                        content_type=content_type[0][:MAX_CONTENT_TYPE] if content_type else None,
+                        optout=written(evidence(answer.headers, TOKEN)),
                     ),
                 )
 

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..corpus import Corpus, Layer
 from ..errors import CorpusError
 from ..spec import setting
 from . import models
 from .base import Stage, Tell, Work
+
+if TYPE_CHECKING:
+    from .samples import Pair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,8 @@ class Embed(Stage):
         None,
         help=f"open_clip NAME/TAG, hf-hub:ORG/REPO, folder, NAME@CHECKPOINT, probe folder or probe:NAME. "
         f"{models.DEFAULT} if none is given.",
+        result=False,  # the model's slug is an input
+        path=True,
     )
     batch_size: int = setting(64, help="Images encoded at once.", least=1, most=65_536, result=False)
     device: str = setting("cpu", help="Where to compute, as cpu or cuda.", result=False)
@@ -55,7 +60,7 @@ class Embed(Stage):
         from ..clip.model import load
         from ..images.decode import Refused, decode
         from ..io import table, vectors
-        from .samples import Pair, stored
+        from .samples import stored
 
         encoder = load(models.reference(corpus, self.model), device=self.device, precision=self.precision)
 
@@ -68,50 +73,47 @@ class Embed(Stage):
                 )
             return encoder.preprocess(picture.rgb)
 
-        def images(pairs: Iterator[Pair], listed: list[Pair], tell: Tell) -> Iterator[Any]:
-            """Vectors of distinct images in order, batch by batch; `listed` collects the pairs without bytes."""
+        def images(pairs: Iterator[Pair], about: list[dict[str, Any]], tell: Tell) -> Iterator[Any]:
+            """Vectors of distinct images in order, batch by batch; `about` collects the rows of metadata."""
             batch: list[Any] = []
             last = ""
             for pair in pairs:
-                listed.append(pair)
+                about.append(_about(pair))
                 if pair.image_key != last:
                     last = pair.image_key
                     batch.append(pixels(pair))
                 if len(batch) == self.batch_size:
                     yield encoder.encode_images(np.stack(batch))
                     batch = []
-                    tell(len(listed), len(listed))
+                    tell(len(about), len(about))
             if batch:
                 yield encoder.encode_images(np.stack(batch))
 
         def texts(captions: Sequence[str]) -> Any:
             distinct = list(dict.fromkeys(captions))
             place = {caption: number for number, caption in enumerate(distinct)}
-            return encoder.encode_texts(distinct)[[place[caption] for caption in captions]]
+            rows = encoder.encode_texts(distinct)
+            return rows[np.array([place[caption] for caption in captions], dtype=int)]
 
         def embed(unit: str, tell: Tell) -> None:
-            listed: list[Pair] = []
+            about: list[dict[str, Any]] = []
             none = np.zeros((0, encoder.dimension), np.float32)
-            distinct = np.concatenate([none, *images(stored(corpus, unit), listed, tell)])
-            row_of = np.cumsum([pair.image_key != before for pair, before in zip(listed, _before(listed), strict=True)])
-            image_ND = distinct[row_of - 1] if listed else none
-            text_ND = texts([pair.caption for pair in listed]) if listed else none
+            distinct = np.concatenate([none, *images(stored(corpus, unit), about, tell)])
+            keys = [row["image_path"] for row in about]
+            row_of = np.cumsum([key != before for key, before in zip(keys, ["", *keys], strict=False)], dtype=int) - 1
+            image_ND = distinct[row_of]
+            text_ND = texts([row["caption"] for row in about])
             with self.commit(corpus, unit) as commit:
                 vectors.write(commit, f"img_emb/img_emb_{unit}.npy", image_ND.astype(np.float16))
                 vectors.write(commit, f"text_emb/text_emb_{unit}.npy", text_ND.astype(np.float16))
-                rows = [_about(pair) for pair in listed]
                 name = f"metadata/metadata_{unit}.parquet"
-                table.write(commit, name, table.columns(rows, "embeddings-metadata"), "embeddings-metadata")
-                commit.finish(seen=len(listed), kept=len(listed), model=encoder.slug, dimension=encoder.dimension)
+                table.write(commit, name, table.columns(about, "embeddings-metadata"), "embeddings-metadata")
+                commit.finish(seen=len(about), kept=len(about), model=encoder.slug, dimension=encoder.dimension)
 
         return embed
 
 
-def _before(pairs: Sequence[Any]) -> list[str]:
-    return ["", *(pair.image_key for pair in pairs[:-1])] if pairs else []
-
-
-def _about(pair: Any) -> dict[str, Any]:
+def _about(pair: Pair) -> dict[str, Any]:
     row = pair.row
     return {
         "image_path": pair.image_key,

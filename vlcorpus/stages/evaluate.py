@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..corpus import Corpus, Layer
-from ..errors import SourceError, UsageError
+from ..errors import CorpusError, SourceError, UsageError
 from ..spec import setting
 from .base import Stage, Tell, Work
+
+_AGAIN = "measure again: `vlcorpus evaluate CORPUS SUITE.yaml`"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,9 @@ class Evaluate(Stage):
     makes = "evaluations"
     libraries = ("torch",)
 
-    suite: str = setting(help="Suite: a YAML file that names tasks and tables.", positional=True, result=False)
+    suite: str = setting(
+        help="Suite: a YAML file that names tasks and tables.", positional=True, result=False, path=True
+    )
     probes: tuple[str, ...] = setting((), help="Probes to measure; all of the corpus if none are given.", result=False)
 
     def suite_name(self) -> str:
@@ -99,21 +103,46 @@ class Evaluate(Stage):
             with self.commit(corpus, unit) as commit:
                 commit.write(f"{unit}/metrics.json", (json.dumps(about, indent=1) + "\n").encode())
                 table.write(commit, f"{unit}/answers.parquet", table.columns(rows, "answers"), "answers")
-                commit.finish(seen=len(rows), kept=len(rows), metrics=results.metrics)
+                commit.finish(
+                    seen=len(rows),
+                    kept=len(rows),
+                    metrics=results.metrics,
+                    suite_version=results.suite_version,
+                    evaluator_version=results.evaluator_version,
+                )
 
         return evaluate
 
 
-def results(corpus: Corpus, suite: str) -> dict[str, dict[int, dict[str, float]]]:
-    """probe -> seed -> `task.metric` -> value, of everything measured with a suite."""
+def measured(corpus: Corpus, suite: str) -> tuple[str, ...]:
+    """The probes that a suite measured, in order."""
+    units = corpus.layer(f"evaluations/{suite}").units()
+    return tuple(dict.fromkeys(_place(corpus, unit)[0].folder.name for unit in units))
+
+
+def results(corpus: Corpus, suite: str, probes: Sequence[str]) -> dict[str, dict[int, dict[str, float]]]:
+    """probe -> seed -> `task.metric` -> value, of these probes, as a suite measured them.
+
+    CorpusError where figures cannot be compared: of different suites or evaluators, or of a probe that is another now.
+    """
     layer = corpus.layer(f"evaluations/{suite}")
     found: dict[str, dict[int, dict[str, float]]] = {}
+    measured_with: dict[tuple[str, int, int], str] = {}
     for unit in layer.units():
+        trained, seed = _place(corpus, unit)
+        probe = trained.folder.name
+        if probe not in probes:
+            continue
         stats = layer.stats(unit)
         assert stats is not None
-        probe, _, seed = unit.rpartition(".seed-")
+        if trained.stats(seed) is not None and trained.digest(seed) != stats["inputs"]["probe"]:
+            raise CorpusError(f"probe {probe} was trained again since it was measured", _AGAIN)
+        with_what = (stats["inputs"]["suite"], stats["suite_version"], stats["evaluator_version"])
+        measured_with.setdefault(with_what, unit)
+        if len(measured_with) > 1:
+            raise CorpusError(f"{' and '.join(measured_with.values())} were measured with different suites", _AGAIN)
         flat = {f"{task}.{name}": value for task, by in stats["metrics"].items() for name, value in by.items()}
-        found.setdefault(probe, {})[int(seed)] = flat
+        found.setdefault(probe, {})[int(seed.removeprefix("seed-"))] = flat
     return found
 
 

@@ -9,6 +9,7 @@ own, also where several captions share an image. One keeper stands for a duplica
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .samples import Pair
 
 SIMILARITY = "scores/similarity"  # written beside each pair, where it was scored
+_SUFFIXES = (".tar", ".parquet", ".json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,7 @@ class Export(Stage):
     name = "export"
     makes = "out:"
 
-    out: str = setting(help="Folder to write to.", positional=True, result=False)
+    out: str = setting(help="Folder to write to.", positional=True, result=False, path=True)
     decision: str | None = setting(None, help="Decision whose kept pairs are written; all pairs if not given.")
     duplicates: str | None = setting(None, help="Grouping of which one pair each is written; none: all of them.")
     split: str | None = setting(None, help="Split that makes the subfolders; none: one folder `all`.")
@@ -62,6 +64,8 @@ class Export(Stage):
         out = Path(self.out)
         if "://" in self.out:
             raise UsageError(f"{self.out} is a URL; exports are written to folders", "name a folder")
+        if out.resolve() == corpus.path.resolve():
+            raise UsageError(f"{out} is the corpus itself", "name a new folder")
         layer = self.layer(corpus)
         ours = layer.stats(ALL) is not None or claimed(out, layer.marker(ALL))
         if out.is_dir() and any(out.iterdir()) and not ours:
@@ -85,6 +89,8 @@ class Export(Stage):
             written = 0
             sizes: dict[str, dict[str, int]] = {}
             with UnitCommit(self, corpus, layer, unit, inputs, claim=True) as commit:
+                for split in _splits(layer.folder):
+                    _forget(Layer(split, layer.folder / split), but=taken.get(split, ()), rows=self.shard_rows)
                 for split, wanted in sorted(taken.items()):
                     sizes[split] = self._write_split(corpus, layer, split, wanted, inputs, tell, written)
                     written += len(wanted)
@@ -114,6 +120,7 @@ class Export(Stage):
             shard = f"{number:0{corpus.digits}d}"
             count = min(self.shard_rows, len(wanted) - start)
             rows: list[dict[str, Any]] = []
+            endings: set[str] = set()
             with UnitCommit(self, corpus, folder, shard, inputs | {"split": split, "shard": shard}) as commit:
                 with commit.file(f"{shard}.tar") as sink:
                     writer = tar.ShardWriter(sink)
@@ -122,22 +129,36 @@ class Export(Stage):
                         about = _about(pair, f"{shard}{place:0{digits}d}", similarity(pair))
                         writer.add(about["key"], _members(pair, about))
                         rows.append(about)
+                        endings.add(pair.extension)
                         tell(before + start + place + 1, before + start + place + 1)
                     writer.close()
                 table.write(commit, f"{shard}.parquet", table.columns(rows, "exports"), "exports")
-                commit.finish(seen=count, kept=count)
+                commit.finish(seen=count, kept=count, endings=sorted(endings))
             sizes[f"{shard}.tar"] = count
-        _forget(folder, sizes)
         write_json(folder.path("sizes.json"), sizes)
         return sizes
 
 
-def _forget(folder: Layer, sizes: dict[str, int]) -> None:
-    """Remove shards that an earlier, larger export of the same name left behind."""
-    for unit in folder.units():
-        if f"{unit}.tar" not in sizes and unit.isdigit():
-            for name in (folder.marker(unit), f"{unit}.tar", f"{unit}.parquet"):
-                folder.path(name).unlink(missing_ok=True)
+def _splits(out: Path) -> list[str]:
+    """The subfolders in which an export has committed shards."""
+    found = []
+    for folder in sorted(each for each in out.iterdir() if each.is_dir()) if out.is_dir() else ():
+        layer = Layer(folder.name, folder)
+        if any((layer.stats(unit) or {}).get("stage") == Export.name for unit in layer.units()[:1]):
+            found.append(folder.name)
+    return found
+
+
+def _forget(folder: Layer, *, but: Sequence[Any], rows: int) -> None:
+    """Remove the shards of an earlier, larger export that this one, with `but` samples, does not write over."""
+    shards = [path for path in folder.folder.glob("[0-9]*.*") if path.stem.isdigit() and path.suffix in _SUFFIXES]
+    for path in sorted(shards, key=lambda path: _SUFFIXES.index(path.suffix)):
+        if int(path.stem) * rows >= len(but):
+            path.unlink()
+    if not but:
+        folder.path("sizes.json").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody else's files are in it
+            folder.folder.rmdir()
 
 
 def _pairs(corpus: Corpus, wanted: Sequence[tuple[str, str]]) -> Iterator[Pair]:
@@ -199,15 +220,19 @@ def _describe(commit: UnitCommit, corpus: Corpus, layer: Layer, sizes: dict[str,
     from ..report import card
 
     shards = []
+    endings: set[str] = set()
     for split, counts in sorted(sizes.items()):
+        folder = Layer(split, layer.folder / split)
         for name in sorted(counts):
-            stats = Layer(split, layer.folder / split).stats(name.removesuffix(".tar"))
+            stats = folder.stats(name.removesuffix(".tar"))
             assert stats is not None
             shards.append(card.Shard(split, name, counts[name], **stats["outputs"][name]))
+            endings.update(stats["endings"])
     about = card.Card(
         name=corpus.name,
         settings={name: str(value) for name, value in values_of(commit.stage, result_only=True).items()},
         shards=shards,
+        endings=tuple(sorted(endings)),
     )
     commit.write("README.md", card.readme(about).encode())
     commit.write("croissant.json", card.croissant(about).encode())

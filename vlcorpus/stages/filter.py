@@ -2,24 +2,30 @@
 
     vlcorpus filter CORPUS --min-sim 0.28
     vlcorpus filter CORPUS --top-fraction 0.3
-    vlcorpus filter CORPUS --random-like similarity-top-0.3 --name random      a control of the same size
+    vlcorpus filter CORPUS --random-like similarity-top-0.3 --decision random      a control of the same size
 
 What it needs runs first, through the same plan. The decision's all_stats.json holds the predicates with the cuts that
-they came to; decisions/<name>/NNNNN.parquet says of every pair which predicates it fails.
+they came to, and the model whose similarity was judged; decisions/<name>/NNNNN.parquet says of every pair which
+predicates it fails. A decision is of one model: with similarities of another one its name is refused.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..corpus import Corpus, Layer
 from ..errors import CorpusError, UsageError
 from ..spec import setting, values_of
+from . import models
 from .base import ALL, Stage, Tell, UnitCommit, Work
 
 if TYPE_CHECKING:
-    from ..scores.decide import Columns, Predicate, Uids
+    from ..scores.decide import Columns, Predicate, Resolved, Uids
+
+_REASONS = {"AtLeast": "below_threshold", "TopFraction": "outside_fraction", "RandomRows": "not_drawn"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +42,11 @@ class Filter(Stage):
     random_like: str | None = setting(None, help="Keep as many pairs as this decision, drawn by hash.")
     random_fraction: float | None = setting(None, help="Keep this share of the pairs, drawn by hash.", least=0, most=1)
     seed: int = setting(0, help="Seed of random draws.", least=0)
-    model: str | None = setting(None, help="Whose similarity; the scored one if not given.")
+    model: str | None = setting(None, help="Whose similarity; the scored one if not given.", result=False, path=True)
     missing: str = setting(
         "drop", help="What to do with pairs whose score is missing.", choices=("drop", "keep", "error")
     )
-    frozen: bool = setting(False, help="Keep the cuts of last time, although the corpus has grown.", result=False)
+    frozen: bool = setting(False, help="Keep the cuts of last time, although the corpus has grown.")
     decision: str | None = setting(None, help="Name of the decision; made from the settings if not given.")
 
     def decision_name(self) -> str:
@@ -69,7 +75,7 @@ class Filter(Stage):
         return self.min_sim is not None or self.top_fraction is not None
 
     def check(self, corpus: Corpus) -> None:
-        refuse_other_settings(self, corpus, self.layer(corpus))
+        refuse_other_settings(self, corpus, self.layer(corpus), but=("frozen",))
 
     def open(self, corpus: Corpus) -> Work:
         import numpy as np
@@ -80,50 +86,60 @@ class Filter(Stage):
         def read(unit: str) -> tuple[Columns, Uids]:
             return _read(corpus, unit, scored=self._scores())
 
+        def whole(shards: Sequence[str]) -> Resolved:
+            every = [_no_pairs(self._scores()), *map(read, shards)]
+            columns = {name: np.concatenate([each[0][name] for each in every]) for name in every[0][0]}
+            return resolve(self._predicates(corpus), columns, np.concatenate([each[1] for each in every]))
+
         def judge(unit: str, tell: Tell) -> None:
             layer, shards = self.layer(corpus), corpus.layer("shards").units()
-            inputs = self.inputs(corpus, unit)
-            before = layer.stats(ALL)
-            if self.frozen and before is not None:
-                resolved = Resolved.from_json(before["predicates"])
-            else:
-                every = [read(shard) for shard in shards]
-                uids = np.concatenate([np.zeros((0, 16), np.uint8), *(each[1] for each in every)])
-                names = list(every[0][0]) if every else []
-                whole = {name: np.concatenate([each[0][name] for each in every]) for name in names}
-                resolved = resolve(self._predicates(corpus), whole, uids)
-            failed = np.zeros(len(resolved.predicates), np.int64)
+            inputs, before = self.inputs(corpus, unit), _before(layer)
+            model = self._model(corpus, layer, before)
+            resolved = Resolved.from_json(before["predicates"]) if self.frozen and before else whole(shards)
+            about = {"predicates": resolved.as_json(), "model": model}
+            totals: Counter[str] = Counter()
             seen = kept = changed = 0
-            for shard in shards:
-                columns, uids = read(shard)
-                made = decide(resolved, columns, uids, self.missing)  # type: ignore[arg-type]
-                listed = {
-                    "uid": list(map(bytes, uids)),
-                    "keep": made.keep,
-                    "fail_mask": made.fail_mask,
-                    "first_fail": made.first_fail.astype(np.int32),
-                    "weight": made.weight,
-                }
-                first = np.bincount(made.first_fail[made.first_fail >= 0], minlength=len(failed))
-                changed += _changed(layer, shard, uids, made.keep)
-                with UnitCommit(self, corpus, layer, shard, inputs | {"shard": shard}) as commit:
-                    table.write(commit, f"{shard}.parquet", table.from_columns(listed, "decisions"), "decisions")
-                    stated = dict(zip(_reasons(resolved.predicates), map(int, first), strict=True))
-                    commit.finish(seen=len(uids), kept=int(made.keep.sum()), rejected=stated)
-                failed += first
-                seen, kept = seen + len(uids), kept + int(made.keep.sum())
-                tell(seen, kept)
             with UnitCommit(self, corpus, layer, unit, inputs) as commit:
-                commit.finish(
-                    seen=seen,
-                    kept=kept,
-                    rejected=dict(zip(_reasons(resolved.predicates), map(int, failed), strict=True)),
-                    predicates=resolved.as_json(),
-                    predicates_before=before["predicates"] if before is not None else None,
-                    changed=changed,
-                )
+                for shard in shards:
+                    columns, uids = read(shard)
+                    made = decide(resolved, columns, uids, self.missing)  # type: ignore[arg-type]
+                    listed = {
+                        "uid": list(map(bytes, uids)),
+                        "keep": made.keep,
+                        "fail_mask": made.fail_mask,
+                        "first_fail": made.first_fail.astype(np.int32),
+                        "weight": made.weight,
+                    }
+                    reasons = _reasons(resolved, columns, made.first_fail)
+                    changed += _changed(layer, shard, uids, made.keep)
+                    with UnitCommit(self, corpus, layer, shard, inputs | {"shard": shard}) as part:
+                        table.write(part, f"{shard}.parquet", table.from_columns(listed, "decisions"), "decisions")
+                        part.finish(seen=len(uids), kept=int(made.keep.sum()), rejected=reasons, **about)
+                    totals += reasons
+                    seen, kept = seen + len(uids), kept + int(made.keep.sum())
+                    tell(seen, kept)
+                told = {"predicates_before": before["predicates"] if before else None, "changed": changed}
+                commit.finish(seen=seen, kept=kept, rejected=totals, **about, **told)
 
         return judge
+
+    def _model(self, corpus: Corpus, layer: Layer, before: dict[str, Any] | None) -> str | None:
+        """The model whose similarity is judged; UsageError where another one is meant or was judged before."""
+        if not self._scores():
+            return None
+        model = models.scored(corpus)
+        meant = models.embedded(corpus, self.model).folder.name if self.model is not None else model
+        if model is not None and meant != model:
+            raise UsageError(
+                f"the similarities are those of {model}, not of {meant}",
+                f"score again: `vlcorpus score {corpus.path} similarity --model {self.model}`",
+            )
+        if before is not None and before.get("model") not in (None, model):
+            raise UsageError(
+                f"{layer.name} was decided by the similarities of {before['model']}, and now they are those of {model}",
+                f"thresholds of one model mean nothing to another: choose another name, or remove {layer.folder}",
+            )
+        return model
 
     def _predicates(self, corpus: Corpus) -> list[Predicate]:
         from ..scores.decide import AtLeast, RandomRows, TopFraction
@@ -143,35 +159,47 @@ class Filter(Stage):
         return found
 
 
-def _reasons(predicates: Any) -> list[str]:
-    """A reason for each predicate; a number tells two of one kind apart."""
-    kinds = {
-        "AtLeast": "below_threshold",
-        "AtMost": "below_threshold",
-        "OneOf": "below_threshold",
-        "TopFraction": "outside_fraction",
-        "RandomRows": "not_drawn",
-    }
-    named = [kinds[type(predicate).__name__] for predicate in predicates]
-    return [name if named.count(name) == 1 else f"{name}:{place}" for place, name in enumerate(named)]
+def _before(layer: Layer) -> dict[str, Any] | None:
+    """The decision's stats; where a redo of it was interrupted, those of a shard that it did not come to."""
+    found = (layer.stats(unit) for unit in (ALL, *reversed(layer.units())))
+    return next((stats for stats in found if stats is not None), None)
+
+
+def _no_pairs(scored: bool) -> tuple[Columns, Uids]:
+    """Columns and uids of no pairs."""
+    import numpy as np
+
+    return {"similarity": np.zeros(0, np.float32)} if scored else {}, np.zeros((0, 16), np.uint8)
+
+
+def _reasons(resolved: Resolved, columns: Columns, first_fail: Any) -> Counter[str]:
+    """Dropped rows by the reason of the first predicate that they fail."""
+    import numpy as np
+
+    reasons: Counter[str] = Counter()
+    for place, predicate in enumerate(resolved.predicates):
+        failed = first_fail == place
+        column = getattr(predicate, "column", None)
+        if column is not None:
+            absent = failed & np.isnan(columns[column])
+            reasons["missing_score"] += int(absent.sum())
+            failed &= ~absent
+        reasons[_REASONS[type(predicate).__name__]] += int(failed.sum())
+    return reasons
 
 
 def _read(corpus: Corpus, shard: str, *, scored: bool) -> tuple[Columns, Uids]:
     """Columns and uids of the pairs with images, in shard order; a pair without a score has NaN."""
     import numpy as np
 
-    from ..io import table
-    from .samples import with_image
+    from .samples import column, with_image
 
     uids = [bytes.fromhex(row["uid"]) for row in with_image(corpus, shard)]
     flat = np.frombuffer(b"".join(uids), np.uint8).reshape(-1, 16)
     if not scored:
         return {}, flat
-    path = corpus.layer("scores/similarity").path(f"{shard}.parquet")
-    found = table.read(path, "score-similarity")
-    if found.column("uid").to_pylist() != uids:
-        raise CorpusError(f"{path} does not have the rows of shard {shard}", f"run `vlcorpus verify {corpus.path}`")
-    return {"similarity": found.column("similarity").to_numpy(zero_copy_only=False).astype(np.float32)}, flat
+    values = column(corpus, "scores/similarity", shard, "score-similarity", "similarity", uids)
+    return {"similarity": np.array(values, np.float32)}, flat
 
 
 def _changed(layer: Layer, shard: str, uids: Uids, keep: Any) -> int:
@@ -185,13 +213,13 @@ def _changed(layer: Layer, shard: str, uids: Uids, keep: Any) -> int:
     return sum(before.get(bytes(uid)) not in (None, bool(now)) for uid, now in zip(uids, keep, strict=True))
 
 
-def refuse_other_settings(stage: Stage, corpus: Corpus, layer: Layer) -> None:
-    """A name stands for its settings: UsageError where the same name was made with others."""
-    stats = layer.stats(ALL)
+def refuse_other_settings(stage: Stage, corpus: Corpus, layer: Layer, *, but: Sequence[str] = ()) -> None:
+    """A name stands for its settings: UsageError where the same name was made, or begun, with others."""
+    stats = _before(layer)
     if stats is None:
         return
     own = values_of(stage, result_only=True)
-    differing = sorted(name for name, value in own.items() if stats["settings"].get(name, value) != value)
+    differing = [name for name, value in own.items() if name not in but and stats["settings"].get(name, value) != value]
     if differing:
         name = differing[0]
         raise UsageError(

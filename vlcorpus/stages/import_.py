@@ -9,7 +9,6 @@ into shards/ at once, through the same checks as downloaded ones.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from ..corpus import Corpus, Layer
 from ..errors import SourceError, UsageError
 from ..spec import setting
 from .base import Stage, Tell, UnitCommit, Work, count
+from .content import digest_of, digest_of_all
 
 PART_ROWS = 100_000
 
@@ -37,6 +37,7 @@ class Import(Stage):
         help="URL list (parquet, csv, tsv, txt, jsonl), folder of lists, or captioned image folder.",
         positional=True,
         result=False,
+        path=True,
     )
     format: str | None = setting(
         None,
@@ -46,7 +47,7 @@ class Import(Stage):
     url_column: str | None = setting(None, help="Column with image URLs; found by name where not given.")
     text_column: str | None = setting(None, help="Column with texts; found by name where not given.")
     image_size: int | None = setting(
-        512, help="Longest side of stored images (folders only); none keeps bytes.", unit="px", least=1
+        512, help="Longest side of stored images (folders only); none keeps bytes.", unit="px", least=1, most=16_383
     )
     max_bytes: int = setting(20_000_000, help="Largest image file (folders only).", unit="bytes", least=1)
     shard_rows: int | None = setting(
@@ -60,7 +61,9 @@ class Import(Stage):
         return corpus.layer(f"sources/{self._source_name()}")
 
     def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
-        return self._content()
+        from . import candidates
+
+        return self._content() | {"candidates": candidates.digest(corpus, self._source_name())}
 
     def check(self, corpus: Corpus) -> None:
         from ..web import lists
@@ -70,9 +73,11 @@ class Import(Stage):
             raise UsageError(f"{self.source} is a URL, not a list", f"crawl it: `vlcorpus crawl {corpus.path} URL`")
         if not path.exists():
             raise SourceError(f"{path} does not exist", "name a URL list or a folder of captioned images")
-        if not self._is_folder():
-            for part in self._lists():
-                lists.check(part, format=self.format, url_column=self.url_column, text_column=self.text_column)
+        if self._is_folder():
+            lists.folder_pairs(path)
+            return
+        for part in self._lists():
+            lists.check(part, format=self.format, url_column=self.url_column, text_column=self.text_column)
 
     def open(self, corpus: Corpus) -> Work:
         from . import candidates
@@ -96,6 +101,8 @@ class Import(Stage):
     def _content(self) -> dict[str, str]:
         """Name and digest of the list or folder; where it lies does not matter."""
         path = Path(self.source)
+        if path.is_dir():
+            return {path.resolve().name: digest_of_all(path, self._lists() or _captioned(path))}
         return {path.resolve().name: digest_of(path)}
 
     def _is_folder(self) -> bool:
@@ -121,10 +128,7 @@ class Import(Stage):
         from ..web import lists
 
         for pair in lists.folder_pairs(Path(self.source)):
-            reason, body = pair.reason, b""
-            if reason is None:
-                body = _read(pair.path, self.max_bytes) or b""
-                reason = None if body else "unreadable"
+            body, reason = _read(pair.path, self.max_bytes) if pair.reason is None else (b"", pair.reason)
             yield {
                 "file": pair.name,
                 "alt_text": pair.text or "",
@@ -134,6 +138,7 @@ class Import(Stage):
 
     def _store(self, corpus: Corpus, source: str, tell: Tell) -> None:
         """Write this folder's images into shards/, as download does for fetched ones."""
+        from ..images.prepare import ImageSettings
         from ..io import table
         from . import shards
 
@@ -147,7 +152,7 @@ class Import(Stage):
             if done is not None and done["fingerprint"] == commit.fingerprint:
                 continue
             rows = table.read(layer.path(f"{unit}.parquet"), "candidates").to_pylist()
-            settings = shards.image_settings(image_size=self.image_size)
+            settings = ImageSettings(image_size=self.image_size)
             shards.write(commit, corpus, unit, rows, self._bodies(rows), settings, tell)
 
     def _bodies(self, rows: list[dict[str, Any]]) -> Callable[[list[int]], Iterator[Any]]:
@@ -155,8 +160,8 @@ class Import(Stage):
 
         def read(wanted: list[int]) -> Iterator[Any]:
             for number in wanted:
-                body = _read(Path(self.source) / rows[number]["file"], self.max_bytes)
-                yield number, shards.Fetched(body=body or b"", reason=None if body else "unreadable")
+                body, reason = _read(Path(self.source) / rows[number]["file"], self.max_bytes)
+                yield number, shards.Fetched(body=body, reason=reason)
 
         return read
 
@@ -182,25 +187,22 @@ def _parts(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield part
 
 
-def _read(path: Path, most: int) -> bytes | None:
-    """The file's bytes; None where it cannot be read, is empty or is larger than `most`."""
+def _read(path: Path, most: int) -> tuple[bytes, str | None]:
+    """The file's bytes, or why there are none."""
     try:
         with open(path, "rb") as file:
             body = file.read(most + 1)
     except OSError:
-        return None
-    return body if 0 < len(body) <= most else None
+        return b"", "unreadable"
+    if len(body) > most:
+        return b"", "too_large"
+    return body, None if body else "unreadable"
 
 
-def digest_of(path: Path) -> str:
-    """Names the content of a file, or of a folder: names, sizes and, for lists, bytes."""
-    state = hashlib.blake2b(digest_size=16)
-    for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if not each.is_file():
-            continue
-        state.update(each.relative_to(path).as_posix().encode("utf-8", "surrogateescape") + b"\0")
-        with open(each, "rb") as file:
-            while chunk := file.read(1 << 20):
-                state.update(chunk)
-        state.update(b"\0")
-    return state.hexdigest()
+def _captioned(folder: Path) -> Iterator[Path]:
+    """What an import reads of a captioned folder: images, texts and tables."""
+    from ..web.folder import IMAGE_SUFFIXES, TABLES
+
+    for path in folder.rglob("*"):
+        if path.suffix.lower() in IMAGE_SUFFIXES or path.suffix == ".txt" or path.name in TABLES:
+            yield path

@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from ..corpus import Corpus, Layer
 from ..spec import setting
 from . import models
 from .base import Stage, Tell, UnitCommit, Work
+
+if TYPE_CHECKING:
+    from ..io.vectors import Vectors
 
 RECALL_QUERIES = 32
 RECALL_AT = 10
@@ -29,7 +33,7 @@ class Index(Stage):
     needs = ("embeddings",)
     libraries = ("faiss-cpu",)
 
-    model: str | None = setting(None, help="Whose embeddings; the only ones if not given.")
+    model: str | None = setting(None, help="Whose embeddings; the only ones if not given.", result=False, path=True)
 
     def layer(self, corpus: Corpus) -> Layer:
         return corpus.layer(f"index/{models.embedded(corpus, self.model).folder.name}")
@@ -44,6 +48,13 @@ class Index(Stage):
         from ..io import vectors
         from ..knn import index_file, scan
 
+        def spread(parts: list[Vectors], step: int) -> Any:
+            """Every `step`-th row that has a direction, as float32."""
+            starts = np.cumsum([0, *map(len, parts)])
+            found = np.concatenate([part[-start % step :: step] for start, part in zip(starts, parts, strict=False)])
+            rows = found.astype(np.float32)
+            return rows[np.isfinite(rows).all(1) & (rows != 0).any(1)][:RECALL_QUERIES]
+
         def build(unit: str, tell: Tell) -> None:
             source = models.embedded(corpus, self.model)
             shards = {
@@ -57,17 +68,16 @@ class Index(Stage):
                     index = index_file.build_index(shards[side])
                     commit.write(f"{side}.index", index_file.index_bytes(index))
                     # Text queries on the image index are what people type; self queries would flatter it.
-                    other = np.concatenate(shards["text" if side == "image" else "image"]).astype(np.float32)
-                    usable = np.flatnonzero(np.isfinite(other).all(1) & (other != 0).any(1))
-                    queries = other[usable[:: max(1, len(usable) // RECALL_QUERIES)][:RECALL_QUERIES]]
+                    queries = spread(shards["text" if side == "image" else "image"], max(1, rows // RECALL_QUERIES))
                     if len(queries):
                         k = min(RECALL_AT, rows)
                         exact = scan.top(shards[side], queries, k)[1]
-                        recalls[side] = index_file.recall(index_file.search(index, queries, k)[1], exact)
+                        found = index_file.recall(index_file.search(index, queries, k)[1], exact)
+                        recalls[side] = found if np.isfinite(found) else None
                     tell(rows, rows)
                 about = {
                     "model": source.folder.name,
-                    "dimension": int(shards["image"][0].shape[1]) if shards["image"] else 0,
+                    "dimension": int(shards["image"][0].shape[1]),
                     "rows": rows,
                     "kind": "exact fp16 scan",
                     f"recall_at_{RECALL_AT}": recalls,

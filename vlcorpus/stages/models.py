@@ -1,7 +1,8 @@
 """Which model a stage means.
 
 A reference is what `vlcorpus.clip.model.load` takes (`ViT-B-32/openai`, `hf-hub:…`, a path), or `probe:NAME` for a
-probe of the corpus itself. Where no model is named: the one that is embedded; if none, LAION's.
+probe of the corpus itself. What is embedded already may also be named by its folder. Where no model is named, `embed`
+takes LAION's and everything else the one that is embedded.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..corpus import Corpus, Layer
-from ..errors import CorpusError, UsageError
+from ..errors import CorpusError, SourceError, UsageError
 
 DEFAULT = "ViT-B-32/openai"
 PROBE = "probe:"
@@ -20,6 +21,8 @@ def reference(corpus: Corpus, model: str | None) -> str:
     """The reference to load, with `probe:NAME` turned into its folder."""
     named = model or DEFAULT
     if not named.startswith(PROBE):
+        if named.startswith(("/", ".")) and not Path(named).exists():
+            raise SourceError(f"no model at {named}", f"was it moved? `vlcorpus embed {corpus.path} --model WHERE`")
         return str(probe_folder(Path(named)) or named)
     name = named.removeprefix(PROBE)
     folder = probe_folder(corpus.path / "probes" / name)
@@ -29,6 +32,11 @@ def reference(corpus: Corpus, model: str | None) -> str:
             "there are: " + (", ".join(corpus.layers("probes")) or "none; train one: `vlcorpus train-probe`"),
         )
     return str(folder)
+
+
+def is_probe(corpus: Corpus, model: str) -> bool:
+    """Whether `probe:NAME` is there."""
+    return probe_folder(corpus.path / "probes" / model.removeprefix(PROBE)) is not None
 
 
 def probe_folder(path: Path) -> Path | None:
@@ -54,12 +62,24 @@ def slug(corpus: Corpus, model: str | None) -> str:
 
 
 def embedded(corpus: Corpus, model: str | None) -> Layer:
-    """The layer of embeddings that is meant: the model's, or the only one there is."""
-    if model is not None:
-        return corpus.layer(f"embeddings/{slug(corpus, model)}")
+    """The layer of embeddings that is meant, there or not: the model's, or the only one there is."""
     known = corpus.layers("embeddings")
+    if model is not None:
+        return corpus.layer(f"embeddings/{model if model in known else slug(corpus, model)}")
     if len(known) == 1:
         return corpus.layer(f"embeddings/{known[0]}")
     if not known:
         raise CorpusError(f"no embeddings in {corpus.path}", f"make them: `vlcorpus embed {corpus.path}`")
     raise UsageError(f"embeddings of several models: {', '.join(known)}", "choose one with --model")
+
+
+def scored(corpus: Corpus) -> str | None:
+    """The folder name of the embeddings that the similarities were computed from; None where there are none yet."""
+    layer = corpus.layer("scores/similarity")
+    sources = {str((layer.stats(shard) or {})["source"]).partition("/")[2] for shard in layer.units()}
+    if len(sources) > 1:
+        raise CorpusError(
+            f"the similarities are of several models: {', '.join(sorted(sources))}",
+            f"score again: `vlcorpus score {corpus.path} similarity --model MODEL`",
+        )
+    return next(iter(sources), None)

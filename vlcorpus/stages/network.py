@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from .base import Stage
 
 if TYPE_CHECKING:
     from ..net.fetch import Fetcher, Manners
+    from ..net.optout import Evidence
     from ..net.robots import Robots
 
 TOKEN = "vlcorpus"  # what robots.txt and scoped opt-outs call us
@@ -48,11 +50,11 @@ class Network(Stage):
 
     def check_network(self) -> None:
         """Refuse settings that no fetcher can have, before any work."""
-        from ..net.address import networks
+        from ..net.fetch import Fetcher
 
-        networks(self.allow_private)
         if self.contact is not None and (not self.contact.isascii() or not self.contact.isprintable()):
             raise UsageError(f"contact {self.contact!r} cannot stand in a header", "use printable ASCII characters")
+        Fetcher(self.manners()).close()
 
     def fetcher(self, *, accept: str, encodings: str) -> Fetcher:
         """A fetcher with these manners; a transfer whose headers opt out ends before its body."""
@@ -84,3 +86,8 @@ class Network(Stage):
             allow_private=self.allow_private,
             connect_to=self.connect_to,
         )
+
+
+def written(evidence: Iterable[Evidence]) -> list[str] | None:
+    """Opt-out evidence as tables hold it: signal|source|value each; None where there is none."""
+    return [f"{each.signal}|{each.source}|{each.value}" for each in evidence] or None

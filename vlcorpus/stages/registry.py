@@ -6,6 +6,8 @@ maker(corpus, "embeddings", asker) -> Embed(...), as the corpus recorded it, or 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -45,8 +47,10 @@ _MAKERS = {
 _HINTS = {
     "candidates": "give it pairs first: `vlcorpus crawl CORPUS URL` or `vlcorpus import CORPUS LIST`",
     "decisions": "decide first: `vlcorpus filter CORPUS --min-sim 0.28`",
+    "duplicates": "make it first: `vlcorpus dedup CORPUS --duplicates NAME`",
+    "splits": "make it first: `vlcorpus split CORPUS --split NAME`",
     "probes": "train it first: `vlcorpus train-probe CORPUS`",
-    "evaluations": "measure first: `vlcorpus evaluate CORPUS --suite SUITE.yaml`",
+    "evaluations": "measure first: `vlcorpus evaluate CORPUS SUITE.yaml`",
     "comparisons": "compare first: `vlcorpus compare CORPUS`",
     "out:": "write it first: `vlcorpus export CORPUS OUT`",
 }
@@ -69,37 +73,53 @@ def stage(name: str) -> type[Stage]:
 def maker(corpus: Corpus, layer: str, asker: Stage) -> Stage | None:
     """A stage that makes `layer`: as the corpus recorded it when it was made before, else with defaults.
 
-    None where the layer is not made by one obvious stage (candidates, decisions, probes …).
+    None where the layer is not made by one obvious stage (candidates, decisions, probes …), or has a name that only
+    a person can have meant (splits/mine).
     """
     head, _, tail = layer.partition("/")
     if head not in _MAKERS:
         return None
     cls = stage(_MAKERS[head])
-    recorded = _recorded(corpus, layer, cls)
-    if recorded is not None:
-        return recorded
+    model: str | None = getattr(asker, "model", None)
+    made_before = _made_before(corpus, _embeddings(corpus, model) if head == "embeddings" else layer, cls)
+    if made_before is not None:
+        return made_before
     values: dict[str, Any] = {}
-    wanted = {each.name for each in spec.settings_of(cls)}
-    if "model" in wanted and getattr(asker, "model", None):
-        values["model"] = asker.model  # type: ignore[attr-defined]
     if head == "scores":
-        values["score"] = tail or "similarity"
-    elif tail and "name" in wanted:
-        values["name"] = tail
-    return spec.build(cls, values, where=cls.name)
+        values["score"] = tail
+    if head == "embeddings" or tail == "similarity":
+        values["model"] = model
+    made = spec.build(cls, values, where=cls.name)
+    return made if made.made() == layer else None
 
 
-def _recorded(corpus: Corpus, layer: str, cls: type[Stage]) -> Stage | None:
-    candidates = [layer] if "/" in layer else [layer, *(f"{layer}/{name}" for name in corpus.layers(layer))]
-    found = []
-    for name in candidates:
-        place = corpus.layer(name)
-        for unit in (*reversed(place.units()), "all"):
-            stats = place.stats(unit)
-            if stats is not None and stats.get("stage") == cls.name:
-                found.append(spec.build(cls, stats["settings"], where=f"{name}/{unit}"))
-                break
-    return found[0] if len(found) == 1 else None
+def recorded(corpus: Corpus, stats: Mapping[str, Any]) -> Stage:
+    """The stage that made a unit, from the unit's stats. UsageError where this vlcorpus does not know it."""
+    cls = stage(str(stats["stage"]))
+    return spec.build(cls, spec.opened_values(cls, stats["settings"], corpus.path), where=cls.name)
+
+
+def _embeddings(corpus: Corpus, model: str | None) -> str:
+    """The layer of embeddings that is meant; `embeddings` alone where it is not there yet."""
+    from . import models
+
+    if model is not None and model.startswith(models.PROBE) and not models.is_probe(corpus, model):
+        return "embeddings"  # this plan may train it
+    if model is None and not corpus.layers("embeddings"):
+        return "embeddings"
+    return models.embedded(corpus, model).name
+
+
+def _made_before(corpus: Corpus, layer: str, cls: type[Stage]) -> Stage | None:
+    place = corpus.layer(layer)
+    for unit in (*reversed(place.units()), "all"):
+        stats = place.stats(unit)
+        if stats is not None and stats.get("stage") == cls.name:
+            made = recorded(corpus, stats)
+            if layer == "scores/similarity":  # of the same embeddings, also where there are more of them now
+                made = replace(made, model=made.model or stats["source"].partition("/")[2])  # type: ignore[call-arg, attr-defined]
+            return made
+    return None
 
 
 def how_to_make(layer: str) -> str:

@@ -32,7 +32,9 @@ class WriteReport(Stage):
     suite: str | None = setting(None, help="Suite whose comparison is shown; the only one if not given.")
     headline: str | None = setting(None, help="Metric of the verdict, as colour_shape.top1; the first if not given.")
     arm: str | None = setting(None, help="Arm of the verdict; the first that is not the baseline if not given.")
-    truth: str | None = setting(None, help="planted.jsonl of a picture world, to show beside the counts.", result=False)
+    truth: str | None = setting(
+        None, help="planted.jsonl of a picture world, to show beside the counts.", result=False, path=True
+    )
     commands: tuple[str, ...] = setting((), help="Commands that reproduce the steps, as STEP: COMMAND.")
     report: str = setting("report", help="Name of the report.")
 

@@ -8,8 +8,7 @@ Rows of one image stand together, so its bytes are read once.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,15 +87,18 @@ class Chosen:
         """(row of the shard's table, reason why it is not taken or None, its split), in order."""
         corpus, choice = self._corpus, self._choice
         rows = with_image(corpus, shard, ("uid", "image_id"))
-        keeps = _column(corpus, f"decisions/{choice.decision}", shard, "decisions", "keep") if choice.decision else None
-        splits = _column(corpus, f"splits/{choice.split}", shard, "splits", "split") if choice.split else None
-        for row in rows:
-            uid = bytes.fromhex(row["uid"])
-            split = splits[uid] if splits is not None else "all"
-            yield row, self._reason(row, uid, keeps), split
+        uids = [bytes.fromhex(row["uid"]) for row in rows]
+        keeps: list[bool] = [True] * len(rows)
+        splits: list[str] = ["all"] * len(rows)
+        if choice.decision:
+            keeps = column(corpus, f"decisions/{choice.decision}", shard, "decisions", "keep", uids)
+        if choice.split:
+            splits = column(corpus, f"splits/{choice.split}", shard, "splits", "split", uids)
+        for row, uid, keep, split in zip(rows, uids, keeps, splits, strict=True):
+            yield row, self._reason(row, uid, keep), split
 
-    def _reason(self, row: dict[str, Any], uid: bytes, keeps: Mapping[bytes, bool] | None) -> str | None:
-        if keeps is not None and not keeps[uid]:
+    def _reason(self, row: dict[str, Any], uid: bytes, keep: bool) -> str | None:
+        if not keep:
             return "not_kept"
         group = self._groups.get(uid)
         if group is not None and self._keepers.setdefault(group, row["image_id"]) != row["image_id"]:
@@ -122,14 +124,13 @@ def groups(corpus: Corpus, name: str) -> dict[bytes, bytes]:
     return dict(zip(found.column("uid").to_pylist(), found.column("group").to_pylist(), strict=True))
 
 
-def _column(corpus: Corpus, layer: str, shard: str, name: str, column: str) -> dict[bytes, Any]:
+def column(corpus: Corpus, layer: str, shard: str, name: str, column: str, uids: Sequence[bytes]) -> list[Any]:
+    """A column of a layer's table `name` for the pairs of a shard, which must be its rows in this order."""
     place = corpus.layer(layer)
     if place.stats(shard) is None:
-        raise CorpusError(f"{layer} has no shard {shard}", f"make it: the command that made {layer}, again")
+        raise CorpusError(f"{layer} has no shard {shard}", f"the corpus has grown: make {layer} again")
     found = table.read(place.path(f"{shard}.parquet"), name, only=["uid", column])
-    return dict(zip(found.column("uid").to_pylist(), found.column(column).to_pylist(), strict=True))
-
-
-def tally(reasons: Counter[str | None]) -> tuple[int, dict[str, int]]:
-    """Rows taken, and rows not taken by reason."""
-    return reasons[None], {reason: number for reason, number in reasons.items() if reason is not None}
+    if found.column("uid").to_pylist() != list(uids):
+        raise CorpusError(f"{layer} is not of the pairs of shard {shard}", f"the shard is new: make {layer} again")
+    values: list[Any] = found.column(column).to_pylist()
+    return values

@@ -6,7 +6,7 @@ vlcorpus score CORPUS phash             perceptual hash of the stored image
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,12 @@ class Score(Stage):
     makes = "scores"
 
     score: str = setting(help="Which score.", choices=("similarity", "phash"), positional=True)
-    model: str | None = setting(None, help="Whose embeddings (similarity only); the only ones if not given.")
+    model: str | None = setting(
+        None,
+        help="Whose embeddings (similarity only); the only ones if not given.",
+        result=False,  # the embeddings are an input
+        path=True,
+    )
 
     @property
     def follows(self) -> str:  # type: ignore[override]
@@ -36,6 +41,15 @@ class Score(Stage):
 
     def followed(self, corpus: Corpus) -> Layer:
         return models.embedded(corpus, self.model) if self.score == "similarity" else corpus.layer("shards")
+
+    def units(self, corpus: Corpus) -> Sequence[str]:
+        units = self.followed(corpus).units()
+        if not units and corpus.layer("shards").units():
+            raise CorpusError(
+                f"no {self.followed(corpus).name} in {corpus.path}",
+                f"make them: `vlcorpus embed {corpus.path} --model {self.model}`",
+            )
+        return units
 
     def open(self, corpus: Corpus) -> Work:
         from ..io import table

@@ -6,25 +6,34 @@
 Fetched) in any order. The tar and the table are in candidate order all the same, so that every run writes the same
 bytes. An image with several captions is stored once, under the key of its first row; `image_key` of the other rows
 points there.
+
+What comes before its turn is decoded at once and held, above HELD_BYTES in a temporary file: one slow host must not
+cost a shard's worth of memory.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..corpus import Corpus
 from ..images.decode import Refused
-from ..images.prepare import ImageSettings, Prepared, prepare
+from ..images.prepare import ImageSettings, prepare
 from ..io import table
 from ..io.tar import ShardWriter
 from .base import Tell, UnitCommit
 
+HELD_BYTES = 64_000_000
 DOWNLOAD, RESIZE = "failed_to_download", "failed_to_resize"
+DESCRIBED = ("width", "height", "original_width", "original_height", "exif", "sha256", "md5")
 Row = dict[str, Any]
+Members = dict[str, bytes]
 Fetch = Callable[[list[int]], Iterable[tuple[int, "Fetched"]]]
 
 
@@ -38,10 +47,7 @@ class Fetched:
     final_url: str | None = None
     http_status: int | None = None
     content_type: str | None = None
-
-
-def image_settings(*, image_size: int | None, **more: Any) -> ImageSettings:
-    return ImageSettings(image_size=image_size, **more)
+    optout: list[str] | None = None
 
 
 def write(
@@ -52,40 +58,65 @@ def write(
     for number, row in enumerate(rows):
         first.setdefault(row["image_id"], number)
     captions = Counter(row["image_id"] for row in rows)
-    stored: dict[int, Row] = {}
-    seen = kept = 0
+    wanted = list(first.values())
+    outcomes: dict[int, Row] = {}
+    seen = kept = written = 0
     with commit:
-        with commit.file(f"{shard}.tar") as sink:
+        with commit.file(f"{shard}.tar") as sink, _Early(commit.folder) as early:
             writer = ShardWriter(sink)
-            for number, fetched in _in_order(fetch(list(first.values())), list(first.values())):
+            for number, fetched in fetch(wanted):
                 row = rows[number]
-                outcome = _outcome(corpus.key(shard, number), row, fetched, settings)
-                body, extension = outcome.pop("body"), outcome.pop("extension")
-                if body is not None:
-                    writer.add(outcome["key"], _members(outcome, body, extension))
-                    kept += captions[row["image_id"]]
+                outcomes[number], members = _outcome(corpus.key(shard, number), row, fetched, settings)
+                early.put(number, members)
                 seen += captions[row["image_id"]]
-                stored[number] = outcome
+                kept += captions[row["image_id"]] if members else 0
+                while written < len(wanted) and wanted[written] in outcomes:
+                    members = early.take(wanted[written])
+                    if members:
+                        writer.add(corpus.key(shard, wanted[written]), members)
+                    written += 1
                 tell(seen, kept)
             writer.close()
-        listed = list(_rows(corpus, shard, rows, first, stored))
+        listed = list(_rows(corpus, shard, rows, first, outcomes))
         table.write(commit, f"{shard}.parquet", table.columns(listed, "shards"), "shards")
         commit.finish(**_counts(listed))
 
 
-def _in_order(arrivals: Iterable[tuple[int, Fetched]], order: list[int]) -> Iterator[tuple[int, Fetched]]:
-    """Arrivals in the given order; what comes early is held until its turn."""
-    held: dict[int, Fetched] = {}
-    following = iter(order)
-    wanted = next(following, None)
-    for number, fetched in arrivals:
-        held[number] = fetched
-        while wanted is not None and wanted in held:
-            yield wanted, held.pop(wanted)
-            wanted = next(following, None)
+class _Early:
+    """Members of samples that wait for their turn: a few in memory, more in a file that nobody else sees."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = tempfile.SpooledTemporaryFile(HELD_BYTES, dir=os.fspath(folder))  # noqa: SIM115 - closed by __exit__
+        self._places: dict[int, dict[str, tuple[int, int]]] = {}
+
+    def __enter__(self) -> _Early:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+
+    def put(self, number: int, members: Members) -> None:
+        at = self._file.seek(0, os.SEEK_END)
+        places = {}
+        for extension, body in members.items():
+            self._file.write(body)
+            places[extension] = (at, len(body))
+            at += len(body)
+        self._places[number] = places
+
+    def take(self, number: int) -> Members:
+        found = {}
+        for extension, (at, length) in self._places.pop(number).items():
+            self._file.seek(at)
+            found[extension] = self._file.read(length)
+        if not self._places:
+            self._file.seek(0)
+            self._file.truncate()
+        return found
 
 
-def _outcome(key: str, row: Row, fetched: Fetched, settings: ImageSettings) -> Row:
+def _outcome(key: str, row: Row, fetched: Fetched, settings: ImageSettings) -> tuple[Row, Members]:
+    """The row of an image, and its members in the tar: none where there is no image."""
     outcome: Row = {
         "url": row["url"],
         "caption": row["alt_text"],
@@ -100,21 +131,18 @@ def _outcome(key: str, row: Row, fetched: Fetched, settings: ImageSettings) -> R
         "http_status": fetched.http_status,
         "content_type": fetched.content_type,
         "page_url": row["page_url"],
-        "body": None,
-        "extension": None,
+        "optout": fetched.optout,
     }
     if fetched.reason is not None:
-        return _failed(outcome, DOWNLOAD, fetched.reason, fetched.message)
+        return _failed(outcome, DOWNLOAD, fetched.reason, fetched.message), {}
     outcome["original_bytes"] = len(fetched.body)
     made = prepare(fetched.body, settings)
     if isinstance(made, Refused):
-        return _failed(outcome, RESIZE, made.reason, made.message)
-    return outcome | _described(made)
-
-
-def _described(made: Prepared) -> Row:
-    names = ("body", "extension", "width", "height", "original_width", "original_height", "exif", "sha256", "md5")
-    return {name: getattr(made, name) for name in names}
+        return _failed(outcome, RESIZE, made.reason, made.message), {}
+    outcome |= {name: getattr(made, name) for name in DESCRIBED}
+    about = json.dumps({name: value for name, value in outcome.items() if value is not None}, ensure_ascii=True)
+    caption = row["alt_text"].encode("utf-8", "surrogatepass")
+    return outcome, {made.extension: made.body, "txt": caption, "json": about.encode()}
 
 
 def _failed(outcome: Row, status: str, reason: str, message: str) -> Row:
@@ -122,25 +150,19 @@ def _failed(outcome: Row, status: str, reason: str, message: str) -> Row:
     return outcome | {"status": status, "reason": reason, "error_message": said, "image_key": None}
 
 
-def _members(outcome: Row, body: bytes, extension: str) -> dict[str, bytes]:
-    about = json.dumps({name: value for name, value in outcome.items() if value is not None}, ensure_ascii=True)
-    caption = outcome["caption"].encode("utf-8", "surrogatepass")
-    return {extension: body, "txt": caption, "json": about.encode()}
-
-
 def _rows(
-    corpus: Corpus, shard: str, rows: list[Row], first: dict[bytes, int], stored: dict[int, Row]
+    corpus: Corpus, shard: str, rows: list[Row], first: dict[bytes, int], outcomes: dict[int, Row]
 ) -> Iterator[Row]:
     """One row per candidate: its image's outcome with its own words."""
     for number, row in enumerate(rows):
-        outcome = stored[first[row["image_id"]]]
+        outcome = outcomes[first[row["image_id"]]]
         own = {"caption": row["alt_text"], "uid": row["uid"].hex(), "page_url": row["page_url"]}
         yield outcome | own | {"key": corpus.key(shard, number)}
 
 
 def _counts(listed: list[Row]) -> dict[str, Any]:
     statuses = Counter(row["status"] for row in listed)
-    messages = Counter(row["error_message"] or "success" for row in listed)
+    reasons = Counter(_status(row) for row in listed)
     return {
         "seen": len(listed),
         "kept": statuses["success"],
@@ -149,5 +171,12 @@ def _counts(listed: list[Row]) -> dict[str, Any]:
         "successes": statuses["success"],
         DOWNLOAD: statuses[DOWNLOAD],
         RESIZE: statuses[RESIZE],
-        "status_dict": dict(sorted(messages.items())),
+        "status_dict": dict(sorted(reasons.items())),
     }
+
+
+def _status(row: Row) -> str:
+    """`success`, or a reason; of an answer that was not to be had with its HTTP status."""
+    if row["reason"] == "http_error":
+        return f"http_error {row['http_status']}"
+    return row["reason"] or "success"

@@ -74,20 +74,20 @@ class Split(Stage):
             for uid, split in sorted(settled.items()):
                 follows.setdefault(group_of.get(uid, uid), split)
             totals: Counter[str] = Counter()
-            for shard in corpus.layer("shards").units():
-                uids = [bytes.fromhex(row["uid"]) for row in samples.with_image(corpus, shard)]
-                splits = []
-                for uid in uids:
-                    group = group_of.get(uid, uid)
-                    splits.append(settled.get(uid) or follows.get(group) or self.draw(group))
-                rows = [{"uid": uid, "split": split} for uid, split in zip(uids, splits, strict=True)]
-                totals += Counter(splits)
-                with UnitCommit(self, corpus, layer, shard, inputs | {"shard": shard}) as commit:
-                    table.write(commit, f"{shard}.parquet", table.columns(rows, "splits"), "splits")
-                    commit.finish(seen=len(rows), kept=len(rows))
-                tell(totals.total(), totals.total())
-            with UnitCommit(self, corpus, layer, unit, inputs) as commit:
-                commit.finish(seen=totals.total(), kept=totals.total(), splits=dict(sorted(totals.items())))
+            with UnitCommit(self, corpus, layer, unit, inputs) as whole:
+                for shard in corpus.layer("shards").units():
+                    uids = [bytes.fromhex(row["uid"]) for row in samples.with_image(corpus, shard)]
+                    splits = []
+                    for uid in uids:
+                        group = group_of.get(uid, uid)
+                        splits.append(settled.get(uid) or follows.get(group) or self.draw(group))
+                    rows = [{"uid": uid, "split": split} for uid, split in zip(uids, splits, strict=True)]
+                    totals += Counter(splits)
+                    with UnitCommit(self, corpus, layer, shard, inputs | {"shard": shard}) as commit:
+                        table.write(commit, f"{shard}.parquet", table.columns(rows, "splits"), "splits")
+                        commit.finish(seen=len(rows), kept=len(rows))
+                    tell(totals.total(), totals.total())
+                whole.finish(seen=totals.total(), kept=totals.total(), splits=dict(sorted(totals.items())))
 
         return assign
 

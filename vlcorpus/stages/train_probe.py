@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..corpus import Corpus
-from ..errors import SourceError, UsageError
+from ..corpus import Corpus, Layer
+from ..errors import CorpusError, SourceError, UsageError
 from ..spec import setting
-from .base import Stage, Tell, Work
+from .base import ALL, Stage, Tell, Work
+from .export import Export
 
 if TYPE_CHECKING:
     from ..probe.pack import Pack
@@ -35,7 +37,12 @@ class TrainProbe(Stage):
     libraries = ("torch",)
 
     probe: str = setting("default", help="Name of the probe.", positional=True)
-    on: str | None = setting(None, help="Folder of exported tars; the corpus itself if not given.")
+    on: str | None = setting(
+        None,
+        help="Folder of exported tars; the corpus itself if not given.",
+        result=False,  # the tars are an input
+        path=True,
+    )
     decision: str | None = setting(None, help="Train on what this decision keeps (without --on).")
     duplicates: str | None = setting(None, help="Take one pair of each group of this grouping (without --on).")
     split: str | None = setting(None, help="Split layer whose `train` is taken (without --on).")
@@ -73,7 +80,7 @@ class TrainProbe(Stage):
         if self.on is None:
             return super().inputs(corpus, unit) | {"seed": unit}
         layer = corpus.layer(f"out:{self.on}")
-        digest = layer.digest_all() if layer.units() else _digest(_tars(Path(self.on)))
+        digest = layer.digest_all() if _is_export(layer) else _digest(_tars(layer))
         return {"pairs": digest, "seed": unit}
 
     def check(self, corpus: Corpus) -> None:
@@ -86,7 +93,7 @@ class TrainProbe(Stage):
         from ..clip import saved, towers, words
         from ..probe.train import RECIPES, train
 
-        packed: list[Pack] = []
+        packed: list[tuple[Pack, Counter[str]]] = []
 
         def probe(unit: str, tell: Tell) -> None:
             recipe = RECIPES[self.recipe]
@@ -101,7 +108,7 @@ class TrainProbe(Stage):
             model = towers.build(self.architecture or recipe.architecture, seed=seed)
             if not packed:
                 packed.append(self._pack(corpus, model, words))
-            pack = packed[0]
+            pack, refused = packed[0]
             curve = train(model, pack, settings, on_step=lambda step: tell(step.samples_seen, step.samples_seen))
             about = {
                 "name": self.probe,
@@ -124,31 +131,44 @@ class TrainProbe(Stage):
                     commit.write(f"{unit}/{name}", payload)
                 commit.write(f"{unit}/metrics.json", (json.dumps(metrics, indent=1) + "\n").encode())
                 commit.finish(
-                    seen=len(pack), kept=len(pack), samples_seen=curve.samples_seen, repetitions=curve.repetitions
+                    seen=len(pack) + refused.total(),
+                    kept=len(pack),
+                    rejected=refused,
+                    samples_seen=curve.samples_seen,
+                    repetitions=curve.repetitions,
                 )
 
         return probe
 
-    def _pack(self, corpus: Corpus, model: Any, words: Any) -> Pack:
+    def _pack(self, corpus: Corpus, model: Any, words: Any) -> tuple[Pack, Counter[str]]:
+        """The pairs to train on, and those that cannot be used, by reason."""
         from ..clip import preprocess, saved
         from ..probe.pack import gather
 
         how = saved.probe_preprocessing(model.image_size)
-        return gather(
-            self._pairs(corpus),
+        refused: Counter[str] = Counter()
+        pack = gather(
+            self._pairs(corpus, refused),
             preprocess=lambda rgb: preprocess.prepare(rgb, how),
             tokenize=lambda texts: words.tokenize(texts, words.CONTEXT, model.vocabulary),
         )
+        return pack, refused
 
-    def _pairs(self, corpus: Corpus) -> Iterator[tuple[str, Any, str]]:
+    def _pairs(self, corpus: Corpus, refused: Counter[str]) -> Iterator[tuple[str, Any, str]]:
         from ..images.decode import Refused, decode
 
         for name, body, caption in self._bodies(corpus):
+            if caption is None:
+                refused["no_caption"] += 1
+                continue
             picture = decode(body)
-            if not isinstance(picture, Refused):
+            if isinstance(picture, Refused):
+                refused[picture.reason] += 1
+            else:
                 yield name, picture.rgb, caption
 
-    def _bodies(self, corpus: Corpus) -> Iterator[tuple[str, bytes, str]]:
+    def _bodies(self, corpus: Corpus) -> Iterator[tuple[str, bytes, str | None]]:
+        """(name, image, caption) of each pair; an image that is not there is no bytes."""
         from .samples import IMAGES, Choice, chosen
 
         if self.on is None:
@@ -158,19 +178,30 @@ class TrainProbe(Stage):
             return
         from ..io import tar
 
-        for path in _tars(Path(self.on)):
+        for path in _tars(corpus.layer(f"out:{self.on}")):
             for sample in tar.read_samples(path):
-                image = next((sample.members[each] for each in IMAGES if each in sample.members), None)
-                if image is not None and "txt" in sample.members:
-                    yield sample.key, image, sample.members["txt"].decode("utf-8", "replace")
+                image = next((sample.members[each] for each in IMAGES if each in sample.members), b"")
+                caption = sample.members.get("txt")
+                yield sample.key, image, None if caption is None else caption.decode("utf-8", "replace")
 
 
-def _tars(folder: Path) -> list[Path]:
-    """The tars of an export's folder, in order. SourceError where there are none."""
+def _is_export(folder: Layer) -> bool:
+    """Whether `vlcorpus export` wrote these tars; CorpusError where it did not come to its end."""
+    units = folder.units()
+    if not units or (folder.stats(units[0]) or {}).get("stage") != Export.name:
+        return False
+    if Layer("out:", folder.folder.parent).stats(ALL) is None:
+        raise CorpusError(f"the export {folder.folder.parent} is not whole", "run the same `vlcorpus export` again")
+    return True
+
+
+def _tars(layer: Layer) -> list[Path]:
+    """The tars of a folder, in order. SourceError where there are none."""
+    folder = layer.folder
     found = sorted(folder.glob("*.tar"))
     if not found:
         inside = sorted({path.parent.name for path in folder.glob("*/*.tar")})
-        hint = f"its splits have some: {', '.join(inside)}" if inside else "name a folder that `vlcorpus export` wrote"
+        hint = f"its splits have some: {', '.join(inside)}" if inside else "did the export find any pair to write?"
         raise SourceError(f"no tars in {folder}", hint)
     return found
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 # The walk: a layer that is wanted, and the command that makes it.
 _WALK = (
-    ("shards", "vlcorpus download {corpus}"),
     ("decisions", "vlcorpus filter {corpus} --top-fraction 0.3"),
     ("duplicates", "vlcorpus dedup {corpus}"),
     ("splits", "vlcorpus split {corpus}"),
@@ -42,6 +41,8 @@ def advise(corpus: Corpus, seen: Status) -> str:
         return f"vlcorpus verify {where}"
     if candidates is None or not candidates.units:
         return f"vlcorpus import {where} LIST"
+    if not seen.below("shards"):
+        return f"vlcorpus download {where}"
     begun = next((each for each in seen.layers if each.todo and each.units), None)
     if begun is not None:
         return _again(corpus, begun, seen)
@@ -83,7 +84,7 @@ def command(corpus: Corpus, stats: Mapping[str, Any]) -> str | None:
     """The command line that made a unit, from its stats: settings other than the defaults. None where it is unknown."""
     try:
         cls = registry.stage(str(stats["stage"]))
-        settings = spec.values_of(spec.build(cls, stats["settings"], where=cls.name))
+        settings = spec.values_of(registry.recorded(corpus, stats))
     except (VlcorpusError, KeyError, TypeError, AttributeError):
         return None
     positional: list[str] = []

@@ -37,6 +37,7 @@ def agreement(ledger: Ledger, corpus: Corpus) -> None:
         try:
             rows = table.read(corpus.layer("shards").path(f"{shard}.parquet"), "shards").to_pylist()
         except VlcorpusError:
+            members.blind()
             continue  # told already, and nothing can be compared with it
         _candidates(ledger, corpus, shard, rows)
         _counts(ledger, corpus, shard, rows, path)
@@ -251,6 +252,10 @@ class _Members:
                 self._ledger.wrong(path, "a group has one member only")
             self._ledger.agree(path, "members", len(rows), stats.get("members"))
             self._ledger.agree(path, "groups", len(sizes), stats.get("groups"))
+
+    def blind(self) -> None:
+        """A shard cannot be read, so no member can be called missing."""
+        self._missing.clear()
 
     def seen(self, good: list[Row]) -> None:
         for missing in self._missing.values():

@@ -107,7 +107,7 @@ def life(corpus: Corpus, place: Found | Refused, *, export: Path | None = None) 
     page = _page(corpus, found)
     fetched = _fetched(corpus, place)
     row = _image_row(corpus, place) if fetched is not None and fetched["status"] == "success" else None
-    scores = _scores(corpus, place) if row is not None else {}
+    scores = _scores(corpus, place)
     return Life(
         uid=place.uid.hex(),
         shard=place.shard,

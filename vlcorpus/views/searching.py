@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ..corpus import Corpus, Layer, read_json
 from ..errors import CorpusError, SourceError, UsageError, VlcorpusError
 from ..io import table, vectors
-from ..stages import models
+from ..stages import models, registry
 from .find import Found, find
 from .layers import ALL, stats_or_none
 
@@ -107,11 +107,11 @@ def search(
 
 
 def _embeddings(corpus: Corpus, model: str | None) -> Layer:
-    """The layer meant by a folder name, a model reference, or nothing where there is one only."""
+    """The layer meant by a folder name, a model reference, or nothing: the only one, or the one that is scored."""
     known = corpus.layers("embeddings")
     if model is None or model not in known:
         if model is None or not known:
-            return models.embedded(corpus, None)
+            return models.embedded(corpus, models.scored(corpus) if len(known) > 1 else None)
         from ..clip.model import describe
 
         slug = describe(models.reference(corpus, model), download=False).slug
@@ -175,10 +175,11 @@ def _encoder(corpus: Corpus, layer: Layer, model: str | None) -> Any:
     """The model of a layer: the one named, the one that the corpus recorded, or a probe of the corpus."""
     from ..clip.model import load
 
-    units = layer.units()
-    recorded = (layer.stats(units[-1]) or {}).get("settings", {}).get("model") if units else None
-    named = model if model is not None and model != layer.folder.name else recorded
+    named = model
     try:
+        if model is None or model == layer.folder.name:
+            stats = layer.stats(layer.units()[-1])
+            named = getattr(registry.recorded(corpus, stats), "model", None) if stats is not None else None
         encoder = load(models.reference(corpus, named), download=False)
     except VlcorpusError as error:
         raise type(error)(error.message, f"name the model of {layer.folder.name} with --model") from error

@@ -9,8 +9,10 @@
 
 Each committed unit: its outputs are there, with the size and the sha256 of the commit; tars hold what webdataset would
 read; tables have the declared columns; rows and uids of one shard are the same in every layer; every row that came in
-went out. Files that no commit lists are notes. Cost: 0.5 s a GB for the digests, some 2 s for 10,000 pairs of all
-layers. Reads only; a corpus that is being written to may show findings that are gone a moment later.
+went out. Files that no commit lists are notes.
+
+Cost: 0.7 s a GB for the digests, and 1.2 CPU seconds for all layers of 6,600 pairs (120 MB). Reads only; in a corpus
+that is being written to, a finding may be gone a moment later.
 """
 
 from __future__ import annotations
@@ -27,9 +29,10 @@ from ..errors import CorpusError
 from ..io.commit import TEMPORARY
 from .balance import across, imbalance
 from .finding import AGAIN, Finding, Ledger, Note
-from .layers import export_layers, present, stats_or_none, table_of, units
+from .layers import export_layers, head, present, stats_or_none, table_of, units
 
 _OWN = {FILE, ".lock"}
+_SAID = {"stage": str, "stage_version": int, "unit": str, "fingerprint": str, "settings": dict, "inputs": dict}
 
 
 @dataclass(frozen=True)
@@ -98,15 +101,27 @@ def _unit(ledger: Ledger, layer: Layer, unit: str, root: Path, *, quick: bool, l
         return
     if stats is None:
         return
-    wrong = imbalance(stats)
-    if wrong:
-        ledger.wrong(where, wrong, AGAIN)
+    for wrong in (imbalance(stats), _unsaid(layer, unit, stats)):
+        if wrong:
+            ledger.wrong(where, wrong, AGAIN)
     for name, about in stats["outputs"].items():
         path = layer.path(name)
         listed.add(path)
         ledger.checked["files"] += 1
         if _same_bytes(ledger, path, about, _relative(path, root), quick=quick) and not quick:
             _content(ledger, layer, name, path, _relative(path, root))
+
+
+def _unsaid(layer: Layer, unit: str, stats: dict[str, Any]) -> str | None:
+    """What a commit ought to say and does not, or None."""
+    for name, kind in _SAID.items():
+        if not isinstance(stats.get(name), kind):
+            return f"does not say its {name}"
+    if stats["unit"] != unit:
+        return f"is the commit of {stats['unit']!r}"
+    if not stats["outputs"] and (unit.isdigit() or head(layer.name) == "probes"):
+        return "lists no files"
+    return None
 
 
 def _same_bytes(ledger: Ledger, path: Path, about: Any, where: str, *, quick: bool) -> bool:

@@ -1,14 +1,14 @@
 """Kills a run at its n-th file operation. Python imports this by itself where the folder is on PYTHONPATH.
 
-    VLKILL_COUNTER=/tmp/count VLKILL_ROOT=/tmp/home                       count, and do no harm
-    VLKILL_KIND=write VLKILL_AT=17 VLKILL_WHO=run                         besides: SIGKILL the whole run at the 17th write
-    VLKILL_KIND=rename VLKILL_AT=3 VLKILL_WHO=worker                      SIGKILL only the worker that is about to rename
+    VLKILL_COUNTER=/tmp/count VLKILL_ROOT=/tmp/home      count, and do no harm
+    VLKILL_KIND=write VLKILL_AT=17 VLKILL_WHO=run        besides: SIGKILL the whole run at the 17th write
+    VLKILL_KIND=rename VLKILL_AT=3 VLKILL_WHO=worker     SIGKILL only the worker that is about to do the 3rd rename
 
 Kinds: `write` (bytes into a regular file), `fsync` (of a file or a folder), `rename` (every change of a name: replace,
 rename, unlink) and `event` (a line into log/*.jsonl). Only what lies below VLKILL_ROOT counts. Operations of all
-processes of a run are counted together: each appends one record of fixed length to COUNTER/<kind>, and where its record
-ends tells which operation it is. The blow falls before the operation, but a write is torn: half of its bytes are written
-first.
+processes of a run are counted together: each appends one record of fixed length to COUNTER/<kind>, and where its
+record ends tells which operation it is. The blow falls before the operation, but a write is torn: half of its bytes
+are written first.
 """
 
 from __future__ import annotations
