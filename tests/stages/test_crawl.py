@@ -133,14 +133,20 @@ def test_tagged_pages_keep_their_pairs_and_the_evidence(
 
 
 @pytest.mark.parametrize("obey, reason", [(True, "robots_unreachable"), (False, "private_address")])
-def test_private_addresses_are_refused(site: Site, tmp_path: Path, obey: bool, reason: str) -> None:
+def test_private_addresses_are_refused_and_may_be_tried_again(
+    site: Site, tmp_path: Path, obey: bool, reason: str
+) -> None:
     log = tmp_path / "log"
     with served(site, log) as network:
-        network["allow_private"] = ()
-        corpus, stage = crawl(tmp_path / "c", [f"{ORIGIN}/"], obey_robots=obey, **network)
-    assert [row["reason"] for row in pages(corpus, stage)] == [reason]
-    assert not log.exists() or not log.read_text()
-    assert rows(corpus, "candidates") == [] and corpus.layer("candidates").units() == ()
+        refused = {**network, "allow_private": ()}
+        with pytest.raises(SourceError, match=f"no seed could be visited .*: {reason}") as raised:
+            crawl(tmp_path / "c", [f"{ORIGIN}/"], obey_robots=obey, **refused)
+        assert "--allow-private" in raised.value.hint
+        assert not log.exists() or not log.read_text()
+        corpus = Corpus.open(tmp_path / "c")
+        assert corpus.layers("sources") == () and corpus.layer("candidates").units() == ()
+        crawl(tmp_path / "c", [f"{ORIGIN}/"], obey_robots=obey, **network)
+        assert rows(corpus, "candidates")
 
 
 @pytest.mark.parametrize("keep", [0, 2])

@@ -108,7 +108,7 @@ def show(corpus: Corpus, suite: str, truth: Path) -> None:
     from ..stages import findings
     from ..stages.planted import Truth
 
-    rows = [row for row in findings.scored(corpus, "filtered") if row[2] is not None]
+    rows = list(findings.scored(corpus, "filtered"))
     output.say(f"filter AUC, true captions against noise: {Truth.read(corpus, truth).auc(rows):.4f}")
     found: dict[str, Any] = read_json(corpus.layer(f"comparisons/{suite}").path("comparison.json"))
     lines = []

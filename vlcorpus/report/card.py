@@ -158,5 +158,5 @@ def _key_of(files: str) -> dict[str, Any]:
     return {
         "fileSet": {"@id": files},
         "extract": {"fileProperty": "filename"},
-        "transform": {"regex": r"^([^.]+)\..*$"},
+        "transform": {"regex": "^([^.]+)"},
     }

@@ -69,8 +69,8 @@ def _funnel(section: Funnel) -> Html:
         for place, step in enumerate(listed):
             cells = []
             if place == 0:
-                words = (stage, element("small", name))
-                cells.append(element("th", *words, class_="stage", scope="rowgroup", rowspan=len(listed)))
+                group = join(stage, element("small", name))
+                cells.append(element("th", group, class_="stage", scope="rowgroup", rowspan=len(listed)))
             cells += [
                 element("th", _breakable(step.reason), scope="row"),
                 element("td", number(step.count), class_="n"),

@@ -32,6 +32,7 @@ from .network import Network, written
 if TYPE_CHECKING:
     from ..net.optout import Evidence
     from ..web.html import Page
+    from ..web.live import Visit
     from ..web.warc import WarcPage
 
 Row = dict[str, Any]
@@ -179,6 +180,8 @@ class Crawl(Network):
             for visits in live.visit_chunks(
                 frontier, fetcher, robots, html.extract, chunk=self.chunk, refuse=self._refusal
             ):
+                if not parts.pages and not any(visit.page or visit.links for visit in visits):
+                    raise _nowhere(visits)
                 now = datetime.now(UTC)
                 pages: list[Row] = []
                 pairs: list[Row] = []
@@ -270,6 +273,18 @@ class _Parts:
 
     def _count(self, reasons: Sequence[str | None]) -> None:
         self.pages += Counter(reason or "visited" for reason in reasons)
+
+
+def _nowhere(visits: Sequence[Visit]) -> SourceError:
+    """No seed could be visited: said before anything is committed, so that the next try asks again."""
+    listed = ", ".join(f"{visit.url}: {visit.reason}" for visit in visits[:3])
+    hints = {
+        "robots_unreachable": "is the address right? one that is not public needs --allow-private NETWORK",
+        "private_address": "an address that is not public needs --allow-private NETWORK, as 127.0.0.0/8",
+        "robots_denied": "robots.txt says no; ask the site's owner",
+    }
+    hint = hints.get(visits[0].reason or "", "open it in a browser: is it there, and is it a page?")
+    return SourceError(f"no seed could be visited ({listed})", hint)
 
 
 def _time(said: str) -> datetime | None:

@@ -142,19 +142,20 @@ def pages(corpus: Corpus) -> Counter[str]:
     return found
 
 
-def scored(corpus: Corpus, decision: str) -> Iterator[tuple[str, bytes, float | None, bool]]:
-    """(shard, uid, similarity, kept) of every pair that has an image."""
+def scored(corpus: Corpus, decision: str) -> Iterator[tuple[str, bytes, float, bool]]:
+    """(shard, uid, similarity, kept) of every pair that has a similarity."""
     scores, decisions = corpus.layer("scores/similarity"), corpus.layer(f"decisions/{decision}")
     for shard in decisions.units():
         similarity = table.read(scores.path(f"{shard}.parquet"), "score-similarity")
         decided = table.read(decisions.path(f"{shard}.parquet"), "decisions", only=["uid", "keep"])
         columns = (similarity.column("uid"), similarity.column("similarity"), decided.column("keep"))
         for uid, value, keep in zip(*(column.to_pylist() for column in columns), strict=True):
-            yield shard, uid, value, keep
+            if value is not None:
+                yield shard, uid, value, keep
 
 
 def _similarity(corpus: Corpus, decision: str, planted: Truth | None) -> list[model.Section]:
-    rows = [(shard, uid, value, keep) for shard, uid, value, keep in scored(corpus, decision) if value is not None]
+    rows = list(scored(corpus, decision))
     if not rows:
         return []
     values = np.array([row[2] for row in rows])
@@ -268,7 +269,7 @@ def _summary(corpus: Corpus, decision: str | None, planted: Truth | None) -> tup
         seen, kept, _ = totals(corpus, f"decisions/{decision}")
         facts.append(model.Fact("kept", f"{kept:,}", f"of {seen:,}"))
     if planted is not None and decision is not None:
-        rows = [row for row in scored(corpus, decision) if row[2] is not None]
+        rows = list(scored(corpus, decision))
         facts.append(model.Fact("filter AUC", f"{planted.auc(rows):.4f}", "true captions against noise"))
     return tuple(facts)
 
