@@ -23,8 +23,10 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["pro
 
 # Not imported, and declared all the same.
 ASKED_FOR = {
+    "duckdb": "what people query our tables with",
     "pandas": "what people open our tables with",
     "requests": "what people fetch our lists with",
+    "rich": "what typer formats its help with",
     "webdataset": "what people read our shards with",
 }
 

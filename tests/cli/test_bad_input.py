@@ -58,6 +58,7 @@ def refused(home: Path, words: str, code: int, *parts: str, env: dict[str, str] 
         ("filter birds --missing maybe", "'missing' is one of drop, keep, error; got 'maybe'", "drop"),
         ("download birds --retries 99", "'retries' is 99, above its greatest value 10 (download: retries)", "<= 10"),
         ("download birds --max-bytes 1e30", "'max_bytes' wants a whole number", ">= 1"),
+        ("download birds --timeout inf", "is inf, above its greatest value 86400", "<= 86400"),
         ("filter birds --workers 0", "--workers: ", "see `vlcorpus filter --help`"),
         ("filter birds --workers x", "--workers: ", "see `vlcorpus filter --help`"),
         ("run dmeo birds", "no recipe dmeo", "did you mean 'demo'?"),

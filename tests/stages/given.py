@@ -1,7 +1,7 @@
 """Corpora from the middle of the walk: pairs with images, models that learned nothing, and stages run in this process.
 
-give(corpus, "00000", [Given("http://a/1.jpg", "a dog", body)])     a candidate shard and its shard, as download has them
-run_here(corpus, [Embed(model=write_probe(folder))])                 planned and committed as ever, without new processes
+give(corpus, "00000", [Given("http://a/1.jpg", "a dog", body)])     a candidate shard and what download makes of it
+run_here(corpus, [Embed(model=write_probe(folder))])                planned and committed as ever, in this process
 """
 
 from __future__ import annotations

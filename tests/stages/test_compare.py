@@ -31,7 +31,12 @@ def comparison(corpus: Corpus) -> dict[str, Any]:
 def test_every_metric_against_the_baseline(corpus: Corpus) -> None:
     run_here(corpus, [Compare(baseline="raw")])
     found = comparison(corpus)
-    assert (found["suite"], found["baseline"], found["arms"], found["confidence"]) == ("exam", "raw", ["other.arm"], 0.95)
+    assert (found["suite"], found["baseline"], found["arms"], found["confidence"]) == (
+        "exam",
+        "raw",
+        ["other.arm"],
+        0.95,
+    )
     values = results(corpus, "exam", ("raw", "other.arm"))
     assert {row["metric"] for row in found["rows"]} == set(values["raw"][0])
     for row in found["rows"]:

@@ -56,7 +56,9 @@ def hashed_rows(corpus: Corpus) -> list[tuple[bytes, bytes, str, int | None]]:
     found = []
     for shard in corpus.layer("shards").units():
         hashes = table.read(corpus.path / "scores" / "phash" / f"{shard}.parquet", "score-phash").column("phash")
-        for row, value in zip(with_image(corpus, shard, ("uid", "image_id", "sha256")), hashes.to_pylist(), strict=True):
+        for row, value in zip(
+            with_image(corpus, shard, ("uid", "image_id", "sha256")), hashes.to_pylist(), strict=True
+        ):
             found.append((bytes.fromhex(row["uid"]), bytes.fromhex(row["image_id"]), row["sha256"], value))
     return found
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,9 @@ def corpus(made: Path, tmp_path: Path) -> Corpus:
     return Corpus.open(tmp_path / "c")
 
 
-def want(corpus: Corpus, *, decision: str | None, keepers: bool, split: bool) -> dict[str, list[tuple[str, bytes, str]]]:
+def want(
+    corpus: Corpus, *, decision: str | None, keepers: bool, split: bool
+) -> dict[str, list[tuple[str, bytes, str]]]:
     """Split -> (uid, image, caption) of what an export must hold, by the slow rule."""
     group_of = {row["uid"]: row["group"] for row in groups_of(corpus)}
     keepers_of: dict[bytes, str] = {}
@@ -155,8 +159,28 @@ def test_the_card(corpus: Corpus, tmp_path: Path) -> None:
     croissant = json.loads((out / "croissant.json").read_text())
     tars = [each for each in croissant["distribution"] if each["@type"] == "cr:FileObject"]
     assert [each["@id"] for each in tars] == ["test/00000.tar", "train/00000.tar"]
-    images = next(each for each in croissant["distribution"] if each["@id"] == "images")
-    assert images["includes"] == ["*.jpg"]
+    assert all(each["sha256"] == hashlib.sha256((out / each["contentUrl"]).read_bytes()).hexdigest() for each in tars)
+    named = named_in(croissant)
+    assert len(named) == len(set(named)) and set(referred_in(croissant)) <= set(named)
+    sets = {each["@id"]: each for each in croissant["distribution"] if each["@type"] == "cr:FileSet"}
+    assert sets["train-images"]["includes"] == ["*.jpg"]
+    assert sets["train-images"]["containedIn"] == [{"@id": "train/00000.tar"}]
+
+
+def named_in(croissant: dict[str, Any]) -> list[str]:
+    sets = croissant["recordSet"]
+    return [each["@id"] for each in (*croissant["distribution"], *sets, *(f for one in sets for f in one["field"]))]
+
+
+def referred_in(value: Any) -> Iterator[str]:
+    """The ids that a croissant.json points to."""
+    if isinstance(value, list):
+        for each in value:
+            yield from referred_in(each)
+    elif isinstance(value, dict) and set(value) == {"@id"}:
+        yield value["@id"]
+    elif isinstance(value, dict):
+        yield from referred_in([each for name, each in value.items() if name != "@context"])
 
 
 def test_no_file_names_a_place_on_this_machine(corpus: Corpus, tmp_path: Path) -> None:
@@ -191,7 +215,9 @@ def test_workers_do_not_change_a_byte(corpus: Corpus, tmp_path: Path) -> None:
     run_here(corpus, [one])
     do(corpus, [two], workers=2)
     names = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
-    assert names == sorted(path.relative_to(tmp_path / "two") for path in (tmp_path / "two").rglob("*") if path.is_file())
+    assert names == sorted(
+        path.relative_to(tmp_path / "two") for path in (tmp_path / "two").rglob("*") if path.is_file()
+    )
     for name in names:
         if not name.name.endswith(("0.json", "all_stats.json")):  # stats carry times
             assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
@@ -243,7 +269,7 @@ def test_images_in_other_formats(tmp_path: Path) -> None:
         each for sample in tar.read_samples(tmp_path / "out" / "all" / "00000.tar") for each in sample.members
     } - {"txt", "json"}
     croissant = json.loads((tmp_path / "out" / "croissant.json").read_text())
-    images = next(each for each in croissant["distribution"] if each["@id"] == "images")
+    images = next(each for each in croissant["distribution"] if each["@id"] == "all-images")
     assert images["includes"] == [f"*.{each}" for each in sorted(endings)]
 
 
@@ -259,4 +285,6 @@ def test_texts_of_every_kind(tmp_path: Path) -> None:
     corpus = Corpus.create(tmp_path / "c")
     give(corpus, "00000", [Given(f"http://a.test/{n}.jpg", text, picture(n)) for n, text in enumerate(texts) if n != 3])
     run_here(corpus, [Export(out=str(tmp_path / "out"))])
-    assert [caption for _, _, caption in exported(tmp_path / "out")["all"]] == [t for n, t in enumerate(texts) if n != 3]
+    assert [caption for _, _, caption in exported(tmp_path / "out")["all"]] == [
+        t for n, t in enumerate(texts) if n != 3
+    ]

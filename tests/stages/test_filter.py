@@ -20,6 +20,7 @@ from vlcorpus.stages.filter import Filter
 from vlcorpus.stages.import_ import Import
 from vlcorpus.stages.samples import with_image
 from vlcorpus.stages.score import Score
+from vlcorpus.views.freshness import Freshness
 
 
 def uids_of(corpus: Corpus) -> list[bytes]:
@@ -162,6 +163,9 @@ def test_frozen_and_plain_are_told_apart(tmp_path: Path) -> None:
     give(corpus, "00001", pairs(100, 12))
     assert "decisions/top/all" in committed(run_here(corpus, [frozen]))
     assert not committed(run_here(corpus, [frozen]))
+    for unit in ("00000", "00001", "all"):
+        stats = corpus.layer("decisions/top").stats(unit)
+        assert stats is not None and Freshness(corpus).of(unit, stats) == "fresh"
     assert committed(run_here(corpus, [plain])) == ["decisions/top/all"]
     assert not committed(run_here(corpus, [plain]))
 
@@ -178,10 +182,10 @@ def test_frozen_survives_an_interrupted_redo(corpus: Corpus) -> None:
 
 def test_a_name_stands_for_its_settings(corpus: Corpus) -> None:
     filter_here(corpus, Filter(min_sim=0.3, decision="mine"))
-    with pytest.raises(UsageError, match="exists with min_sim 0.3, not 0.4"):
+    with pytest.raises(UsageError, match=r"exists with min_sim 0\.3, not 0\.4"):
         filter_here(corpus, Filter(min_sim=0.4, decision="mine"))
     corpus.layer("decisions/mine").path("all_stats.json").unlink()  # interrupted
-    with pytest.raises(UsageError, match="exists with min_sim 0.3, not 0.4"):
+    with pytest.raises(UsageError, match=r"exists with min_sim 0\.3, not 0\.4"):
         filter_here(corpus, Filter(min_sim=0.4, decision="mine"))
     filter_here(corpus, Filter(min_sim=0.3, decision="mine"))
 
@@ -200,7 +204,7 @@ def test_thresholds_of_another_model_are_refused(tmp_path: Path) -> None:
     one, other = write_probe(tmp_path / "one"), write_probe(tmp_path / "other", seed=1)
     run_here(corpus, [Embed(model=one), Filter(min_sim=0.0)])
     (first,) = corpus.layers("embeddings")
-    with pytest.raises(UsageError, match="those of conv-nano.one") as caught:
+    with pytest.raises(UsageError, match=r"those of conv-nano\.one") as caught:
         run_here(corpus, [Filter(min_sim=0.1, model=other)])
     assert f"score again: `vlcorpus score {corpus.path} similarity --model {other}`" in caught.value.hint
     run_here(corpus, [Score(score="similarity", model=other)])

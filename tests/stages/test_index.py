@@ -58,7 +58,6 @@ def test_index_json_says_what_it_is(corpus: Corpus) -> None:
 def test_growth_makes_it_stale(corpus: Corpus) -> None:
     assert not committed(run_here(corpus, [Index()]))
     give(corpus, "00004", pairs(100, 4))
-    (slug,) = corpus.layers("embeddings")
     assert committed(run_here(corpus, [Index()])) == ["embeddings/00004", "index/all"]
     assert opened(corpus, "image").ntotal == 42
 

@@ -113,7 +113,7 @@ def test_workers_and_interruptions_do_not_change_a_byte(tmp_path: Path) -> None:
 
 def test_shares_that_do_not_add_up(tmp_path: Path) -> None:
     corpus = given_corpus(tmp_path / "c", 2)
-    with pytest.raises(UsageError, match="add up to 0.92, not 1"):
+    with pytest.raises(UsageError, match=r"add up to 0\.92, not 1"):
         run_here(corpus, [Split(train=0.9)])
 
 

@@ -19,6 +19,7 @@ from vlcorpus.stages.export import Export
 from vlcorpus.stages.filter import Filter
 from vlcorpus.stages.split import Split
 from vlcorpus.stages.train_probe import TrainProbe
+from vlcorpus.views.freshness import Freshness
 
 FEW: dict[str, Any] = {"steps": 2, "batch_size": 8}
 
@@ -101,6 +102,7 @@ def test_where_an_export_lies_does_not_matter(corpus: Corpus, tmp_path: Path, mo
     monkeypatch.chdir(tmp_path / "moved")
     moved = Corpus.open(Path("c"))
     assert not committed(run_here(moved, [TrainProbe(on="out/all", **FEW)]))
+    assert Freshness(moved).of("seed-0", about(moved, "default")) == "fresh"
 
 
 def test_an_export_that_is_not_whole(corpus: Corpus, tmp_path: Path) -> None:
@@ -121,7 +123,7 @@ def test_an_export_that_is_not_whole(corpus: Corpus, tmp_path: Path) -> None:
 def test_nothing_to_train_on(corpus: Corpus, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run_here(corpus, [Filter(random_fraction=0.0, decision="none"), Export(out=str(out), decision="none")])
-    with pytest.raises(UsageError, match="train-probe needs out:.*out/all"):
+    with pytest.raises(UsageError, match=r"train-probe needs out:.*out/all"):
         run_here(corpus, [TrainProbe(on=str(out / "all"), **FEW)])
     with pytest.raises(SourceError, match="no tars in"):
         run_here(corpus, [TrainProbe(on=str(out), **FEW)])

@@ -79,7 +79,8 @@ def draw_world(demo: Demo, world: Path) -> Path:
 
 def _recipe(name: str, corpus: Path, workers: int | None, settings: list[str]) -> None:
     loaded = recipes.load(recipes.find(name), corpus=corpus, overrides=settings)
-    running.do(corpus, loaded.stages, workers=workers, dry_run=False, as_json=False, shard_rows=loaded.shard_rows)
+    rows = loaded.shard_rows
+    running.do(corpus, loaded.stages, workers=workers, dry_run=False, as_json=False, shard_rows=rows, advise=False)
 
 
 def _commands(demo: Demo, where: str) -> list[str]:

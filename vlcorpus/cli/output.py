@@ -69,12 +69,18 @@ def is_tty() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def redraw(text: str) -> None:
+    """Put a line on the terminal in the place of the last one."""
+    sys.stderr.write(f"\r\x1b[K{clean(text)}")
+    sys.stderr.flush()
+
+
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Iterable[int] = ()) -> None:
     """A plain table on stdout; columns in `numbers` stand to the right."""
     right = set(numbers)
     cells = [[clean(cell) for cell in row] for row in rows]
     widths = [max(len(head), *(len(row[place]) for row in cells), 0) for place, head in enumerate(heads)]
-    for row in [list(heads), *cells]:
+    for row in [[clean(head) for head in heads], *cells]:
         aligned = [
             cell.rjust(width) if place in right else cell.ljust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))

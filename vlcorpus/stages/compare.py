@@ -64,8 +64,7 @@ class Compare(Stage):
             results = evaluate.results(corpus, suite, ordered)
             made = compare({arm: results[arm] for arm in ordered}, baseline, confidence=self.confidence)
             rows = [
-                asdict(row)
-                | {"verdict": row.verdict, "regression": row.regression, "improvement": row.improvement}
+                asdict(row) | {"verdict": row.verdict, "regression": row.regression, "improvement": row.improvement}
                 for row in made.rows
             ]
             about = {"suite": suite, "baseline": baseline, "arms": list(made.arms), "confidence": made.confidence}

@@ -97,6 +97,8 @@ class Filter(Stage):
             model = self._model(corpus, layer, before)
             resolved = Resolved.from_json(before["predicates"]) if self.frozen and before else whole(shards)
             about = {"predicates": resolved.as_json(), "model": model}
+            own = _begun(layer, shards, inputs)
+            earlier = next(iter(own.values())).get("predicates_before") if own else before and before["predicates"]
             totals: Counter[str] = Counter()
             seen = kept = changed = 0
             with UnitCommit(self, corpus, layer, unit, inputs) as commit:
@@ -111,14 +113,16 @@ class Filter(Stage):
                         "weight": made.weight,
                     }
                     reasons = _reasons(resolved, columns, made.first_fail)
-                    changed += _changed(layer, shard, uids, made.keep)
+                    turned = own[shard].get("changed", 0) if shard in own else _changed(layer, shard, uids, made.keep)
+                    told = {"predicates_before": earlier, "changed": turned}
                     with UnitCommit(self, corpus, layer, shard, inputs | {"shard": shard}) as part:
                         table.write(part, f"{shard}.parquet", table.from_columns(listed, "decisions"), "decisions")
-                        part.finish(seen=len(uids), kept=int(made.keep.sum()), rejected=reasons, **about)
+                        part.finish(seen=len(uids), kept=int(made.keep.sum()), rejected=reasons, **about, **told)
                     totals += reasons
+                    changed += turned
                     seen, kept = seen + len(uids), kept + int(made.keep.sum())
                     tell(seen, kept)
-                told = {"predicates_before": before["predicates"] if before else None, "changed": changed}
+                told = {"predicates_before": earlier, "changed": changed}
                 commit.finish(seen=seen, kept=kept, rejected=totals, **about, **told)
 
         return judge
@@ -165,6 +169,14 @@ def _before(layer: Layer) -> dict[str, Any] | None:
     return next((stats for stats in found if stats is not None), None)
 
 
+def _begun(layer: Layer, shards: Sequence[str], inputs: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Stats of the shards that an interrupted run of this very decision came to: no news, they know what was before."""
+    if layer.stats(ALL) is not None:
+        return {}
+    found = {shard: layer.stats(shard) for shard in shards}
+    return {shard: stats for shard, stats in found.items() if stats and stats["inputs"] == inputs | {"shard": shard}}
+
+
 def _no_pairs(scored: bool) -> tuple[Columns, Uids]:
     """Columns and uids of no pairs."""
     import numpy as np
@@ -206,9 +218,10 @@ def _changed(layer: Layer, shard: str, uids: Uids, keep: Any) -> int:
     """Rows of a shard whose verdict differs from the one on disk."""
     from ..io import table
 
-    if layer.stats(shard) is None:
+    path = layer.path(f"{shard}.parquet")
+    if not path.is_file():
         return 0
-    old = table.read(layer.path(f"{shard}.parquet"), "decisions", only=["uid", "keep"])
+    old = table.read(path, "decisions", only=["uid", "keep"])
     before = dict(zip(old.column("uid").to_pylist(), old.column("keep").to_pylist(), strict=True))
     return sum(before.get(bytes(uid)) not in (None, bool(now)) for uid, now in zip(uids, keep, strict=True))
 

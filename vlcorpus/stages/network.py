@@ -32,7 +32,7 @@ class Network(Stage):
         panel="Network",
     )
     max_bytes: int = setting(20_000_000, help="Largest body.", unit="bytes", least=1, panel="Network")
-    timeout: float = setting(30.0, help="Total time of one fetch.", unit="s", least=0.1, panel="Network")
+    timeout: float = setting(30.0, help="Total time of one fetch.", unit="s", least=0.1, most=86_400, panel="Network")
     retries: int = setting(1, help="Tries after a failure that may pass.", least=0, most=10, panel="Network")
     concurrency: int = setting(
         64, help="Fetches at once in a worker.", least=1, most=1024, result=False, panel="Network"

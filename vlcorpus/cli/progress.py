@@ -1,0 +1,153 @@
+"""Progress of a run: one line redrawn on a terminal, plain lines elsewhere, a sum for each stage as it becomes whole.
+
+    download  3/7 units  2,345 rows  480 rows/s  95.7 % kept (http_error 61, optout 30)  about 9 s left
+    download: 6,600 of 6,900 kept, 300 not (http_error 120, optout 60, …)
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ..pipeline.plan import Plan
+from ..pipeline.run import Event
+from ..stages.base import Stage
+from . import output
+from .shape import shorten, width
+
+REDRAW_SECONDS = 0.2
+PLAIN_SECONDS = 10.0
+TOP_REASONS = 4
+
+
+@dataclass
+class _Step:
+    """What is known of one step. Rows under way are counted until their unit is committed."""
+
+    stage: Stage
+    known: int = 0
+    made: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    seen: int = 0
+    kept: int = 0
+    began: float | None = None
+    rejected: Counter[str] = field(default_factory=Counter)
+    under_way: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The stage, and which of several: `train-probe filtered`."""
+        _, slash, tail = self.stage.made().rpartition("/")
+        return f"{self.stage.name} {tail}" if slash else self.stage.name
+
+    def rows(self) -> tuple[int, int]:
+        seen, kept = (sum(each[place] for each in self.under_way.values()) for place in (0, 1))
+        return self.seen + seen, self.kept + kept
+
+    def reasons(self) -> str:
+        return ", ".join(f"{reason} {output.count(n)}" for reason, n in self.rejected.most_common(TOP_REASONS))
+
+
+class Progress:
+    """Counts of a run as they come in."""
+
+    def __init__(self, plan: Plan, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._tty = output.is_tty()
+        self._start = self._last = time.monotonic()
+        self._drawn = False
+        self._failures = 0
+        self._steps = {step.stage.made(): _Step(step.stage) for step in plan.steps}
+
+    def show(self, event: Event) -> None:
+        step = self._steps[event.layer]
+        if event.kind == "started":
+            step.known += 1
+            step.began = step.began or time.monotonic()
+        elif event.kind == "progress":
+            step.under_way[event.unit] = (event.seen, event.kept)
+        elif event.kind == "committed":
+            step.under_way.pop(event.unit, None)
+            step.made += 1
+            step.seen, step.kept = step.seen + event.seen, step.kept + event.kept
+            step.rejected += Counter(event.rejected)
+        elif event.kind == "unchanged":
+            step.unchanged += 1
+        elif event.kind == "lost":
+            step.under_way.pop(event.unit, None)
+            self._line(f"{step.label} {event.unit}: {event.message}")
+        elif event.kind == "failed":
+            step.under_way.pop(event.unit, None)
+            step.failed += 1
+            self._failed(step, event)
+        elif event.kind == "whole":
+            self._whole(step)
+            return
+        self._redraw(step)
+
+    def _failed(self, step: _Step, event: Event) -> None:
+        """The first failure is told once, by the error that ends the run; a bug's trace at once."""
+        self._failures += 1
+        if self._failures > 1:
+            self._line(f"{step.label} {event.unit}: {event.message}")
+        if event.trace:
+            self._line(event.trace.rstrip())
+
+    def _whole(self, step: _Step) -> None:
+        if not step.made:
+            told = f"unchanged ({output.count(step.unchanged)} done before)" if step.unchanged else "nothing to do"
+            self._line(f"{step.label}: {told}")
+            return
+        left = f", {output.count(step.seen - step.kept)} not ({step.reasons()})" if step.seen != step.kept else ""
+        self._line(f"{step.label}: {output.count(step.kept)} of {output.count(step.seen)} kept{left}")
+
+    def _redraw(self, step: _Step) -> None:
+        now = time.monotonic()
+        if self._quiet or now - self._last < (REDRAW_SECONDS if self._tty else PLAIN_SECONDS):
+            return
+        self._last = now
+        if not self._tty:
+            output.note(self._words(step, now))
+            return
+        self._drawn = True
+        output.redraw(shorten(self._words(step, now), width() - 1))
+
+    def _words(self, step: _Step, now: float) -> str:
+        seen, kept = step.rows()
+        took = now - (step.began or self._start)
+        parts = [step.label, f"{step.made}/{step.known} units", f"{output.count(seen)} rows"]
+        parts.append(f"{seen / max(took, 1e-9):,.0f} rows/s")
+        if seen:
+            reasons = step.reasons()
+            parts.append(f"{100 * kept / seen:.1f} % kept" + (f" ({reasons})" if reasons else ""))
+        if self._failures:
+            parts.append(f"{self._failures} failed")
+        if step.made:
+            parts.append(f"about {took / step.made * (step.known - step.made):.0f} s left")
+        return "  ".join(parts)
+
+    def _line(self, text: str) -> None:
+        if self._drawn:
+            output.redraw("")
+            self._drawn = False
+        if not self._quiet:
+            output.note(text)
+
+    def end(self) -> None:
+        self._line(f"done in {time.monotonic() - self._start:.1f} s")
+
+    def summary(self) -> list[dict[str, object]]:
+        """What was done, for --json."""
+        return [
+            {
+                "stage": step.stage.name,
+                "makes": made,
+                "units": {name: getattr(step, name) for name in ("made", "unchanged", "failed") if getattr(step, name)},
+                "seen": step.seen,
+                "kept": step.kept,
+                "rejected": dict(step.rejected),
+            }
+            for made, step in self._steps.items()
+        ]
