@@ -58,7 +58,7 @@ def run(plan: Plan, executor: Executor, *, log: Path | None = None) -> Iterator[
 
     One failed unit in all raises its own error; failures beside committed units raise ShardsFailed.
     """
-    trail = _Log(log)
+    trail = _Log(log, plan.corpus.path)
     errors: list[VlcorpusError] = []
     walk = _Walk(plan, executor)
     try:
@@ -171,7 +171,8 @@ def _verdict(errors: list[VlcorpusError], progress: list[_Progress]) -> Vlcorpus
 class _Log:
     """One line of JSON an event, appended and left to the system to flush: a trail for people, not a commit."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, corpus: Path) -> None:
+        self._corpus = corpus
         self._fd = None if path is None else os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         if self._fd is not None:
             size = os.fstat(self._fd).st_size
@@ -181,6 +182,9 @@ class _Log:
     def note(self, event: Event) -> Event:
         if self._fd is not None:
             line = {"time": time.time(), **{key: value for key, value in vars(event).items() if value}}
+            outside = event.layer.removeprefix("out:")
+            if outside != event.layer:  # nothing in a corpus names an absolute path
+                line["layer"] = "out:" + os.path.relpath(outside, self._corpus)
             os.write(self._fd, (json.dumps(line, ensure_ascii=True) + "\n").encode())
         return event
 
