@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..corpus import FILE, Corpus
 from ..pipeline.plan import Plan, make_plan
-from ..stages.base import Stage
+from ..stages.base import ALL, Stage
 from . import output
 from .progress import Progress
 
@@ -56,11 +57,35 @@ def do(
         finally:
             if as_json:
                 output.say_json(progress.summary())
+    if not as_json:
+        for words in moved(corpus, plan):
+            output.note(words)
     if advise and not as_json:
         from ..views.status import status
 
         output.note(f"next: {status(corpus).next}")
     return corpus
+
+
+def moved(corpus: Corpus, plan: Plan) -> Iterator[str]:
+    """Decisions whose cuts moved since the last time, because the corpus grew: from where to where, and how many rows
+    have another verdict now."""
+    for step in plan.steps:
+        stats = step.stage.layer(corpus).stats(ALL) if step.stage.name == "filter" else None
+        if stats is None or not stats.get("predicates_before"):
+            continue
+        cuts = [
+            f"{now.get('column') or 'draw'} {_cut(before)} -> {_cut(now)}"
+            for before, now in zip(stats["predicates_before"], stats["predicates"], strict=False)
+            if before["cut"] != now["cut"]
+        ]
+        if cuts or stats["changed"]:
+            yield f"{step.stage.made()}: {', '.join(cuts)}; {output.count(stats['changed'])} rows changed their verdict"
+
+
+def _cut(predicate: dict[str, Any]) -> str:
+    threshold = (predicate["cut"] or predicate).get("threshold")
+    return f"{threshold:.4f}" if isinstance(threshold, float) else str(threshold)
 
 
 def default_workers() -> int:
