@@ -39,6 +39,4 @@ def test_wrong_words_end_with_2_and_a_line() -> None:
 def test_a_value_out_of_bounds_ends_with_2_and_names_the_setting() -> None:
     done = run("filter", "nowhere", "--min-sim", "7")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[0] == (
-        "error: 'min_sim' is 7, above its greatest value 1 (filter: min_sim)"
-    )
+    assert done.stderr.splitlines()[0] == ("error: 'min_sim' is 7, above its greatest value 1 (filter: min_sim)")

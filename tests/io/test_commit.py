@@ -55,9 +55,9 @@ def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(VlcorpusError, match="the disk is full"), Commit(tmp_path, "0.json") as commit:
-        with commit.file("0.bin"):
-            raise OSError(errno.ENOSPC, "No space left on device")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(VlcorpusError, match="the disk is full"), Commit(tmp_path, "0.json") as commit, commit.file("0"):
+        raise full
 
 
 def test_a_real_size_limit_is_one_clear_line(tmp_path: Path) -> None:
@@ -78,7 +78,10 @@ def test_a_real_size_limit_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_a_file_in_the_place_of_a_folder_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "layer").write_text("a file")
-    with pytest.raises(VlcorpusError, match="a file stands where a folder is wanted"), Commit(tmp_path / "layer", "0.json"):
+    with (
+        pytest.raises(VlcorpusError, match="a file stands where a folder is wanted"),
+        Commit(tmp_path / "layer", "0.json"),
+    ):
         pass
 
 

@@ -122,7 +122,9 @@ def test_lost_rows_are_noticed_at_the_commit(corpus: Corpus) -> None:
 
 
 def test_the_plan_tells_done_stale_and_to_do(corpus: Corpus) -> None:
-    before = {each.stage: (each.done, each.stale, each.todo, each.later) for each in make_plan(corpus, walk()).outlook()}
+    before = {
+        each.stage: (each.done, each.stale, each.todo, each.later) for each in make_plan(corpus, walk()).outlook()
+    }
     assert before == {"sow": (0, 0, 1, False), "grow": (0, 0, 0, True), "reap": (0, 0, 1, False)}
     do(corpus, walk())
     after = {each.stage: (each.done, each.stale, each.todo) for each in make_plan(corpus, walk(factor=3)).outlook()}

@@ -56,7 +56,7 @@ def test_size_is_not_mistaken_for_quality(corpus: Corpus) -> None:
 
 
 def test_no_row_is_lost_anywhere(corpus: Corpus, folder: Path) -> None:
-    """Planted pairs on pages that may be read == seen by the crawl; from there each layer begins where the last ended."""
+    """Seen by the crawl == planted on pages that may be read; from there each layer begins where the last ended."""
     planted = [pair for pair in read_planted(folder / "world/site/planted.jsonl") if pair.fault != "robots_denied"]
     seen, kept, rejected = findings.totals(corpus, "candidates")
     assert seen == len(planted) == kept + rejected.total()
@@ -79,7 +79,9 @@ def test_structural_faults_are_found_exactly_as_planted(corpus: Corpus, truth: T
         _, kept, rejected = findings.totals(corpus, layer)
         assert dict(rejected) == truth.expected(stage)
         assert kept == truth.kept(stage)
-    exact = Counter(row["kind"] for row in table.rows(corpus.layer("duplicates/default").path("groups.parquet"), "duplicates"))
+    exact = Counter(
+        row["kind"] for row in table.rows(corpus.layer("duplicates/default").path("groups.parquet"), "duplicates")
+    )
     assert exact["exact"] == truth.duplicates()["exact"]
 
 
@@ -98,7 +100,12 @@ def test_the_table_and_the_report_are_told(folder: Path) -> None:
     assert re.search(r"^colour_shape\.top1 +filtered", said, re.MULTILINE)
     assert said.splitlines()[-1] == "report: demo/pictures/reports/report.html"
     page = (folder / "pictures/reports/report.html").read_text()
-    for words in ("What became of each pair", "On both sides of the threshold", "Learning curves", "Reproduce each step"):
+    for words in (
+        "What became of each pair",
+        "On both sides of the threshold",
+        "Learning curves",
+        "Reproduce each step",
+    ):
         assert words in page
 
 

@@ -27,6 +27,8 @@ def test_the_same_filter_says_how_its_cut_moved_and_frozen_keeps_it(tmp_path: Pa
 
     grown = vlcorpus("filter", "c", "--top-fraction", "0.3", cwd=tmp_path)
     assert grown.code == 0 and "filter similarity-top-0.3: 21 of 70 kept" in grown.err
-    assert re.search(r"^decisions/similarity-top-0.3: similarity \S+ -> \S+; \d+ rows? changed", grown.err, re.MULTILINE)
+    assert re.search(
+        r"^decisions/similarity-top-0.3: similarity \S+ -> \S+; \d+ rows? changed", grown.err, re.MULTILINE
+    )
     again = vlcorpus("filter", "c", "--top-fraction", "0.3", cwd=tmp_path)
     assert "filter similarity-top-0.3: unchanged" in again.err

@@ -1,7 +1,7 @@
 """Progress of a run: one line redrawn on a terminal, plain lines elsewhere, a sum for each stage as it becomes whole.
 
-    download  3/7 units  2,345 rows  480 rows/s  95.7 % kept (http_error 61, optout 30)  about 9 s left
-    download: 6,600 of 6,900 kept, 300 not (http_error 120, optout 60, …)
+download  3/7 units  2,345 rows  480 rows/s  95.7 % kept (http_error 61, optout 30)  about 9 s left
+download: 6,600 of 6,900 kept, 300 not (http_error 120, optout 60, …)
 """
 
 from __future__ import annotations

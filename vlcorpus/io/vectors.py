@@ -23,9 +23,7 @@ def write(commit: Commit, path: str, rows: Vectors) -> None:
     if rows.ndim != 2 or rows.dtype != np.float16:
         raise ValueError(f"{path} wants (N, D) float16, got {rows.shape} {rows.dtype}")
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        header, {"descr": "<f2", "fortran_order": False, "shape": rows.shape}
-    )
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f2", "fortran_order": False, "shape": rows.shape})
     with commit.file(path) as sink:
         sink.write(header.getvalue())
         sink.write(np.ascontiguousarray(rows).data)

@@ -268,9 +268,7 @@ def _head(name: str, class_: str | None = None) -> Html:
     return element("th", _breakable(name), scope="col", class_=class_) if name else element("td", class_=class_)
 
 
-def _grid(
-    words: str, heads: Sequence[Html], rows: Sequence[Html], *, visible: bool = True
-) -> Html:
+def _grid(words: str, heads: Sequence[Html], rows: Sequence[Html], *, visible: bool = True) -> Html:
     """A table that scrolls sideways by itself. Its caption is for the ear; for the eye it stands above."""
     table = element(
         "table",

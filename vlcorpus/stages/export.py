@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..corpus import Corpus, Layer
 from ..errors import UsageError
-from ..io.commit import claimed, write_json
+from ..io.commit import TEMPORARY, claimed, write_json
 from ..spec import setting, values_of
 from .base import ALL, Stage, Tell, UnitCommit, Work
 
@@ -155,6 +155,8 @@ def _forget(folder: Layer, *, but: Sequence[Any], rows: int) -> None:
     for path in sorted(shards, key=lambda path: _SUFFIXES.index(path.suffix)):
         if int(path.stem) * rows >= len(but):
             path.unlink()
+    for path in folder.folder.glob(TEMPORARY + "*"):  # of a shard that a killed export was at
+        path.unlink()
     if not but:
         folder.path("sizes.json").unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # somebody else's files are in it

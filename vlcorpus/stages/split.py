@@ -97,7 +97,7 @@ def _settled(layer: Layer) -> dict[bytes, str]:
     from ..io import table
 
     found: dict[bytes, str] = {}
-    for path in sorted(layer.folder.glob("*.parquet")):
+    for path in sorted(layer.folder.glob("[!.]*.parquet")):  # a killed run's temporary names begin with a dot
         rows = table.read(path, "splits")
         found.update(zip(rows.column("uid").to_pylist(), rows.column("split").to_pylist(), strict=True))
     return found

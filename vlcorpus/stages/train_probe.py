@@ -198,9 +198,9 @@ def _is_export(folder: Layer) -> bool:
 def _tars(layer: Layer) -> list[Path]:
     """The tars of a folder, in order. SourceError where there are none."""
     folder = layer.folder
-    found = sorted(folder.glob("*.tar"))
+    found = sorted(folder.glob("[!.]*.tar"))  # a killed export's temporary names begin with a dot
     if not found:
-        inside = sorted({path.parent.name for path in folder.glob("*/*.tar")})
+        inside = sorted({path.parent.name for path in folder.glob("*/[!.]*.tar")})
         hint = f"its splits have some: {', '.join(inside)}" if inside else "did the export find any pair to write?"
         raise SourceError(f"no tars in {folder}", hint)
     return found
