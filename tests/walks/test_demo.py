@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from vlcorpus.cli.demo import Demo, commands
 from vlcorpus.corpus import Corpus
 from vlcorpus.io import table
 from vlcorpus.stages import findings
@@ -136,3 +139,24 @@ def test_the_same_command_again_does_nothing(folder: Path) -> None:
     assert again.returncode == 0, again.stderr
     assert again.stdout == (folder.parent / "stdout").read_text()
     assert " kept" not in again.stderr and "unchanged" in again.stderr
+
+
+def test_the_reports_commands_reproduce_each_step(folder: Path) -> None:
+    """Typed by hand, each is the very step that the recipe did: there is nothing left to do for it."""
+    walk = Demo(folder=Path("demo"), pairs=1500, seeds=2, seed=1, workers=None)
+    page = (folder / "pictures/reports/report.html").read_text()
+    for command in (line.partition(": ")[2] for line in commands(walk)):
+        assert html.escape(command.split(" --")[0], quote=False) in page
+        if command.startswith("vlcorpus"):
+            words = shlex.split(command.replace("PORT", "1"))
+            done = subprocess.run(
+                [sys.executable, "-m", *words], cwd=folder.parent, capture_output=True, text=True, check=True
+            )
+            assert "unchanged" in done.stderr and " kept" not in done.stderr, (command, done.stderr)
+
+
+def test_the_demos_corpus_is_sound(folder: Path) -> None:
+    for command in ("verify", "status"):
+        line = [sys.executable, "-m", "vlcorpus", command, "demo/pictures", "--json"]
+        done = subprocess.run(line, cwd=folder.parent, capture_output=True, text=True)
+        assert done.returncode == 0, (command, done.stdout)

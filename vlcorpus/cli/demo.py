@@ -43,7 +43,7 @@ def run(demo: Demo) -> Path:
         where = " ".join(served.connect_to)
         output.note(f"the picture world is served on 127.0.0.1:{served.port}; the walk begins ({corpus})")
         seeds = ", ".join(map(str, range(demo.seeds)))
-        settings = [f"train-probe.seeds=[{seeds}]", f"report.commands={_commands(demo, where)}"]
+        settings = [f"train-probe.seeds=[{seeds}]", f"report.commands={commands(demo)}"]
         settings += [f"{stage}.connect_to=['{where}']" for stage in ("crawl", "download")]
         if demo.steps is not None:
             settings.append(f"train-probe.steps={demo.steps}")
@@ -83,24 +83,28 @@ def _recipe(name: str, corpus: Path, workers: int | None, settings: list[str]) -
     running.do(corpus, loaded.stages, workers=workers, dry_run=False, as_json=False, shard_rows=rows, advise=False)
 
 
-def _commands(demo: Demo, where: str) -> list[str]:
-    """How to do each step by hand; the site must be served while crawl and download run."""
-    top = demo.folder
+def commands(demo: Demo) -> list[str]:
+    """How to do each step by hand, as STEP: COMMAND; the site must be served while crawl and download run."""
+    corpus, exports = f"{demo.folder}/pictures", f"{demo.folder}/exports"
     network = "--allow-private 127.0.0.0/8 --connect-to world.test:80:127.0.0.1:PORT"
+    decided = {"raw": "", "filtered": "--decision filtered --duplicates default ", "random": "--decision random "}
+    training = " ".join(f"--seeds {seed}" for seed in range(demo.seeds))
+    training += f" --steps {demo.steps}" if demo.steps is not None else ""
     return [
-        f"serve: python -m vlcorpus.world.server {top}/world/site/site --port PORT",
-        f"filter model: vlcorpus run demo-filter {top}/trusted",
-        f"crawl: vlcorpus crawl {top}/pictures http://world.test/ {network}",
-        f"download: vlcorpus download {top}/pictures --image-size 64 --min-image-size 16 {network}",
-        f"embed: vlcorpus embed {top}/pictures --model {top}/trusted/probes/filter",
-        f"filter: vlcorpus filter {top}/pictures --top-fraction 0.3 --decision filtered",
-        f"dedup: vlcorpus dedup {top}/pictures --radius 3",
-        f"split: vlcorpus split {top}/pictures --train 0.95 --test 0.05",
-        f"export: vlcorpus export {top}/pictures {top}/exports/filtered --decision filtered --duplicates default "
-        "--split default",
-        f"train: vlcorpus train-probe {top}/pictures filtered --on {top}/exports/filtered/train",
-        f"evaluate: vlcorpus evaluate {top}/pictures {top}/world/exam/suite.yaml",
-        f"compare: vlcorpus compare {top}/pictures raw filtered random --suite exam --baseline raw",
+        f"serve: python -m vlcorpus.world.server {demo.folder}/world/site/site --port PORT",
+        f"filter model: vlcorpus run demo-filter {demo.folder}/trusted",
+        f"crawl: vlcorpus crawl {corpus} http://world.test/ {network}",
+        f"download: vlcorpus download {corpus} --image-size 64 --min-image-size 16 {network}",
+        f"embed: vlcorpus embed {corpus} --model {demo.folder}/trusted/probes/filter",
+        f"filter: vlcorpus filter {corpus} --top-fraction 0.3 --decision filtered",
+        f"random control: vlcorpus filter {corpus} --random-like filtered --decision random",
+        f"dedup: vlcorpus dedup {corpus} --radius 3",
+        f"split: vlcorpus split {corpus} --train 0.95 --test 0.05",
+        f"index: vlcorpus index {corpus}",
+        *(f"export: vlcorpus export {corpus} {exports}/{arm} {how}--split default" for arm, how in decided.items()),
+        *(f"train: vlcorpus train-probe {corpus} {arm} --on {exports}/{arm}/train {training}" for arm in decided),
+        f"evaluate: vlcorpus evaluate {corpus} {demo.folder}/world/exam/suite.yaml",
+        f"compare: vlcorpus compare {corpus} raw filtered random --suite exam --baseline raw",
     ]
 
 
