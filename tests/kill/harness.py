@@ -309,7 +309,7 @@ def _digest(path: Path) -> str:
             if "digest" in output:  # of the content without volatile columns
                 del output["sha256"], output["bytes"]
         return hashlib.sha256(json.dumps(stats).encode()).hexdigest()
-    if path.suffix == ".parquet":
+    if path.suffix == ".parquet" and not path.name.startswith(TEMPORARY):
         marks = pq.read_schema(path).metadata or {}
         name = marks.get(b"vlcorpus.table", b"").decode()
         if name and schema.table(name).volatile:

@@ -116,6 +116,13 @@ def test_an_export_killed_after_its_first_tar_is_known_again(walks: Walks) -> No
     assert walks.folder.strike(Point("fsync", first)) == "export"
 
 
+def test_a_torn_table_under_its_temporary_name_is_not_read(walks: Walks) -> None:
+    """The split that is made again reads the tables that are there: half a table of its own must not be among them."""
+    written = [each.path for each in walks.web.calm.operations["write"]]
+    torn = next(n for n, path in enumerate(written, start=1) if "splits/default/.tmp-00001" in path) + 3
+    assert walks.web.strike(Point("write", torn)) == "split"
+
+
 def test_the_drawn_points_fall_in_every_stage(walks: Walks) -> None:
     operations = walks.web.calm.operations
     points = draw(operations, POINTS, seed=SEED, workers=(1, 2))
