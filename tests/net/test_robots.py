@@ -8,7 +8,7 @@ from tests.net.server import LoopbackServer
 from vlcorpus.errors import UsageError
 from vlcorpus.net.fetch import Fetcher
 from vlcorpus.net.response import Response
-from vlcorpus.net.robots import MAX_DELAY_SECONDS, MAX_ROBOTS_BYTES, ROBOTS_LIMITS, Robots
+from vlcorpus.net.robots import MAX_DELAY_SECONDS, MAX_ROBOTS_BYTES, MAX_SITEMAPS, ROBOTS_LIMITS, Robots
 from vlcorpus.net.url import origin
 
 SITE = "https://example.com"
@@ -52,6 +52,11 @@ def robots_of(text: str | bytes, token: str = "vlcorpus") -> Robots:
         ("User-agent: *\nDisallow: /é", "/%C3%A9", "robots_denied"),
         ("User-agent: *\nDisallow: /a\nUser-agent: *\nDisallow: /b", "/b", "robots_denied"),
         ("User-agent: *\nSitemap: https://example.com/s.xml\nDisallow: /b", "/b", "robots_denied"),
+        # Rules of other kinds end the list of agents, too.
+        ("User-agent: *\nContent-Signal: ai-train=no\n\nUser-agent: vlcorpus\nDisallow: /b", "/b", "robots_denied"),
+        ("User-agent: *\nContent-Usage: train-ai=n\n\nUser-agent: GPTBot\nDisallow: /", "/a", None),
+        ("User-agent: vlcorpus\nContent-Usage: train-ai=n\n\nUser-agent: *\nDisallow: /", "/a", None),
+        ("Content-Signal: ai-train=no\nUser-agent: *\nDisallow: /b", "/b", "robots_denied"),
     ],
 )
 def test_rules(text: str, path: str, verdict: str | None) -> None:
@@ -131,12 +136,86 @@ def test_hostile_files_cost_little() -> None:
 
 @pytest.mark.parametrize(
     ("text", "delay"),
-    [("3", 3.0), ("0.5", 0.5), ("1e9", MAX_DELAY_SECONDS), ("-1", None), ("nan", None), ("soon", None)],
+    [
+        ("3", 3.0),
+        ("0.5", 0.5),
+        ("31", MAX_DELAY_SECONDS),
+        ("1e9", MAX_DELAY_SECONDS),
+        ("-1", None),
+        ("nan", None),
+        ("soon", None),
+    ],
 )
 def test_crawl_delay_is_bounded(text: str, delay: float | None) -> None:
     robots = robots_of(f"User-agent: vlcorpus\nCrawl-delay: {text}")
     assert robots.verdict(f"{SITE}/a") is None
     assert robots.crawl_delay(SITE) == delay
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Sitemap: https://example.com/a.xml", ["https://example.com/a.xml"]),
+        ("User-agent: other\nDisallow: /\nsitemap : https://cdn.example/a.xml # ours", ["https://cdn.example/a.xml"]),
+        ("Sitemap: /a.xml\nSitemap: b c.xml", ["https://example.com/a.xml", "https://example.com/b%20c.xml"]),
+        ("Sitemap: /a.xml\nSitemap: https://EXAMPLE.com:443/a.xml", ["https://example.com/a.xml"]),
+        ("Sitemap: ftp://example.com/a\nSitemap: http://u:p@x/\nSitemap:\nSitemap: javascript:1", []),
+        ("Sitemap: //b.example/s\nUser-agent: *", ["https://b.example/s"]),
+        ("", []),
+    ],
+)
+def test_sitemaps(text: str, expected: list[str]) -> None:
+    robots = robots_of(text)
+    assert robots.sitemaps(SITE) == ()
+    assert robots.verdict(f"{SITE}/a") is None
+    assert robots.sitemaps(SITE) == tuple(expected)
+
+
+def test_sitemaps_are_bounded() -> None:
+    robots = robots_of("".join(f"Sitemap: /{n}.xml\n" for n in range(20_000)))
+    assert robots.verdict(f"{SITE}/a") is None
+    assert len(robots.sitemaps(SITE)) == MAX_SITEMAPS
+    robots = robots_of("Sitemap: /" + "a" * 100_000)
+    assert robots.verdict(f"{SITE}/a") is None
+    assert robots.sitemaps(SITE) == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "body", "expected"),
+    [
+        (200, None, b"User-agent: *", (200, b"User-agent: *")),
+        (404, "http_error", b"", (404, b"")),
+        (503, "http_error", b"", (503, b"")),
+        (None, "timeout", b"", (0, b"")),
+        (200, "truncated_body", b"", (0, b"")),
+        (302, "too_many_redirects", b"", (0, b"")),
+        (200, "too_large", b"a" * (MAX_ROBOTS_BYTES + 1), (200, b"a" * MAX_ROBOTS_BYTES)),
+        (200, "too_large", b"", (0, b"")),
+    ],
+)
+def test_each_answer_is_shown_once(
+    status: int | None, reason: str | None, body: bytes, expected: tuple[int, bytes]
+) -> None:
+    shown: list[tuple[str, int, bytes]] = []
+
+    def get(url: str) -> Response:
+        return Response(url=url, final_url=f"{url}/moved", status=status, reason=reason, body=body)
+
+    robots = Robots(get, "vlcorpus", seen=lambda *answer: shown.append(answer))
+    for path in ("/a", "/b"):
+        robots.verdict(SITE + path)
+    assert shown == [(f"{SITE}/robots.txt", *expected)]
+
+
+def test_prefetched_answers_are_shown_too(server: LoopbackServer) -> None:
+    server.put("/robots.txt", b"Sitemap: /s.xml")
+    shown: list[tuple[str, int, bytes]] = []
+    sites = [server.url("", f"{name}.example") for name in "ab"]
+    with Fetcher(server.manners(), ROBOTS_LIMITS) as fetcher:
+        robots = Robots(fetcher.fetch, "vlcorpus", lambda *answer: shown.append(answer))
+        robots.prefetch(sites, fetcher)
+    assert sorted(shown) == [(f"{site}/robots.txt", 200, b"Sitemap: /s.xml") for site in sites]
+    assert [robots.sitemaps(site) for site in sites] == [(f"{site}/s.xml",) for site in sites]
 
 
 def test_a_token_that_no_file_can_name_is_refused() -> None:

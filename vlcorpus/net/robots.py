@@ -4,6 +4,8 @@
         robots = Robots(fetcher.fetch, "vlcorpus")
         robots.prefetch({origin(url) for url in urls}, fetcher)      many at once; optional
         robots.verdict("https://example.com/private/a.jpg")          "robots_denied"
+        robots.sitemaps("https://example.com")                       ("https://example.com/sitemap.xml",)
+        robots.crawl_delay("https://example.com")                    2.0
 
     answer to /robots.txt                            verdict
     2xx                                              by its rules, of which the first 500 KiB count
@@ -11,7 +13,8 @@
     429, 5xx, no answer, any other failure           "robots_unreachable": nothing may be asked for
 
 Each origin (scheme, host, port) has its own rules, kept for the life of the object up to a bounded number. A redirect
-can lead to another origin: ask `verdict(response.final_url)` too before a fetched body is used.
+can lead to another origin: ask `verdict(response.final_url)` too before a fetched body is used. A Crawl-delay above
+MAX_DELAY_SECONDS counts as MAX_DELAY_SECONDS, so that one line of a stranger's file cannot hold a crawl for ever.
 
 Cost: one request an origin; a verdict takes 5 microseconds and, on the largest robots.txt, milliseconds.
 """
@@ -25,15 +28,17 @@ from dataclasses import dataclass
 from protego import Protego
 
 from vlcorpus.errors import UsageError
+from vlcorpus.net import robotstxt
 from vlcorpus.net.fetch import Fetcher
 from vlcorpus.net.response import Limits, Response
-from vlcorpus.net.url import origin
+from vlcorpus.net.url import origin, requestable
 
 ROBOTS_DENIED = "robots_denied"
 ROBOTS_UNREACHABLE = "robots_unreachable"
 
-MAX_ROBOTS_BYTES = 512_000  # RFC 9309, 2.5: at least 500 KiB
-MAX_DELAY_SECONDS = 30.0
+MAX_ROBOTS_BYTES = robotstxt.MAX_BYTES
+MAX_DELAY_SECONDS = 30.0  # a longer Crawl-delay is taken for this
+MAX_SITEMAPS = robotstxt.MAX_SITEMAPS
 MAX_KEPT_BYTES = 100_000_000
 
 ROBOTS_LIMITS = Limits(max_bytes=MAX_ROBOTS_BYTES, keep_cut=True, total_seconds=20.0)
@@ -45,25 +50,33 @@ _BASE_BYTES = 500
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """parsed: None where the same holds for all URLs, which `verdict` then says."""
+    """parsed: None where the same holds for all URLs, which `verdict` then says. size: in the cache, bytes."""
 
     parsed: Protego | None
     verdict: str | None
     size: int
+    sitemaps: tuple[str, ...] = ()
 
 
 class Robots:
     """What each origin allows, asked once.
 
     fetcher_get: fetches one URL, best by a Fetcher with ROBOTS_LIMITS. user_agent_token: our name in robots.txt, of
-    letters, `-` and `_` (RFC 9309, 2.2.1). Not for use from several threads at once.
+    letters, `-` and `_` (RFC 9309, 2.2.1). seen: called with URL, status and body of each answer to /robots.txt, as
+    SiteFiles.learn wants them; status 0 where none came whole. Not for use from several threads at once.
     """
 
-    def __init__(self, fetcher_get: Callable[[str], Response], user_agent_token: str) -> None:
+    def __init__(
+        self,
+        fetcher_get: Callable[[str], Response],
+        user_agent_token: str,
+        seen: Callable[[str, int, bytes], None] | None = None,
+    ) -> None:
         self._token = user_agent_token.lower()
         if not _TOKEN.fullmatch(self._token):
             raise UsageError(f"{user_agent_token!r} is not a robots.txt name", "use letters, - and _ only")
         self._get = fetcher_get
+        self._seen = seen
         self._rules: dict[str, _Rules] = {}
         self._size = 0
 
@@ -87,15 +100,30 @@ class Robots:
             self._keep(missing[index], response)
 
     def crawl_delay(self, origin: str) -> float | None:
-        """Seconds to leave between requests to `origin`, at most 30; None if not said or not known. Never fetches."""
+        """Seconds to leave between requests to `origin`; None if not said or not known. Never fetches.
+
+        At most MAX_DELAY_SECONDS, also where the file asks for more.
+        """
         rules = self._rules.get(origin)
         if rules is None or rules.parsed is None:
             return None
         delay = rules.parsed.crawl_delay(self._token)
         return None if delay is None else min(delay, MAX_DELAY_SECONDS)
 
+    def sitemaps(self, origin: str) -> tuple[str, ...]:
+        """What the Sitemap lines of `origin` name, absolute, each once, at most 100; none if not known. Never fetches.
+
+        They may lead to other origins: ask for their verdicts too.
+        """
+        rules = self._rules.get(origin)
+        return () if rules is None else rules.sitemaps
+
     def _keep(self, site: str, response: Response) -> _Rules:
-        rules = _read(response, self._token)
+        if self._seen is not None:
+            is_whole = response.reason in (None, "http_error") or (response.reason == "too_large" and response.body)
+            status = (response.status or 0) if is_whole else 0
+            self._seen(f"{site}/robots.txt", status, response.body[:MAX_ROBOTS_BYTES])
+        rules = _read(response, site, self._token)
         self._rules[site] = rules
         self._size += rules.size
         while self._size > MAX_KEPT_BYTES and len(self._rules) > 1:
@@ -104,13 +132,16 @@ class Robots:
         return rules
 
 
-def _read(response: Response, token: str) -> _Rules:
+def _read(response: Response, site: str, token: str) -> _Rules:
     if response.reason is None or (response.reason == "too_large" and response.body):
-        text = response.body[:MAX_ROBOTS_BYTES].decode("utf-8", "replace").removeprefix("\ufeff")
-        ours = "\n".join(_ours(text, token))
+        groups, named = robotstxt.read(robotstxt.text(response.body), (token, "*"))
+        found = (requestable(each, f"{site}/robots.txt")[0] for each in named)
+        sitemaps = tuple(dict.fromkeys(each for each in found if each))
+        size = _BASE_BYTES + sum(100 + len(each) for each in sitemaps)
+        ours = "\n".join(_ours(groups))
         if not ours:
-            return _Rules(None, None, _BASE_BYTES)
-        return _Rules(Protego.parse(ours), None, _BASE_BYTES + 10 * len(ours))
+            return _Rules(None, None, size, sitemaps)
+        return _Rules(Protego.parse(ours), None, size + 10 * len(ours), sitemaps)
     status = response.status or 0
     is_unavailable = response.reason == "http_error" and 400 <= status < 500 and status != 429
     if is_unavailable or response.reason == "too_many_redirects":
@@ -118,26 +149,13 @@ def _read(response: Response, token: str) -> _Rules:
     return _Rules(None, ROBOTS_UNREACHABLE, _BASE_BYTES)
 
 
-def _ours(text: str, token: str) -> Iterator[str]:
-    """The lines of the groups for `token` and for `*`, their user agents reduced to these two.
-
-    A file may name thousands of agents for thousands of rules, and a parser that keeps them all keeps millions.
-    """
-    agents: set[str] = set()
-    in_rules = False
-    for line in text.splitlines():
-        field, _, value = line.partition("#")[0].partition(":")
-        field = field.strip().lower()
-        value = value.strip()
-        if field in ("user-agent", "useragent", "user agent"):
-            if in_rules:
-                agents, in_rules = set(), False
-            named = _TOKEN.match(value.lower())
-            agent = "*" if value == "*" else token if named and named[0] == token else None
-            if agent is not None and agent not in agents:
-                agents.add(agent)
-                yield f"User-agent: {agent}"
-        elif field in ("allow", "disallow", "crawl-delay"):
-            in_rules = True
-            if agents:
+def _ours(groups: Iterable[robotstxt.Group]) -> Iterator[str]:
+    """The groups, as lines that hold nothing else."""
+    for group in groups:
+        for agent in group.agents:
+            yield f"User-agent: {agent}"
+        # A group whose rules are all of other kinds ends here all the same.
+        yield "Allow:"
+        for field, value in group.rules:
+            if field in ("allow", "disallow", "crawl-delay"):
                 yield f"{field}: {value}"
