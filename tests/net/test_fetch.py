@@ -15,7 +15,7 @@ import pytest
 
 from tests.net.server import Exchange, LoopbackServer, reply
 from vlcorpus.errors import UsageError
-from vlcorpus.net.fetch import REASONS, Fetcher, Limits, Manners, Response
+from vlcorpus.net.fetch import REASONS, Fetcher, LastAsked, Limits, Manners, Response
 from vlcorpus.net.optout import refuse_opted_out
 
 QUICK = Limits(max_bytes=1_000_000, total_seconds=4, slow_seconds=1, connect_seconds=5)
@@ -183,6 +183,30 @@ def test_only_four_headers_are_sent_and_no_cookie_comes_back(server: LoopbackSer
     ] * 2
 
 
+def test_headers_for_a_url_go_with_each_attempt_and_not_where_it_redirects(server: LoopbackServer) -> None:
+    urls = [server.url(path) for path in ("/again/503/1/", "/redirect/1", "/ok/plain")]
+    with Fetcher(server.manners(concurrency=1), QUICK) as fetcher:
+        got = fetcher.fetch_all(urls, lambda url: {} if "plain" in url else {"If-None-Match": f'"{url[-1]}"'})
+        assert [response.reason for _, response in got] == [None] * 3
+    sent = [(request.path, request.headers.get("if-none-match")) for request in server.requests]
+    assert sorted(sent, key=lambda one: one[0]) == [
+        ("/again/503/1/", '"/"'),
+        ("/again/503/1/", '"/"'),
+        ("/ok/moved", None),
+        ("/ok/plain", None),
+        ("/redirect/1", '"1"'),
+    ]
+
+
+@pytest.mark.parametrize(
+    "headers", [{"X": "a\r\nEvil: 1"}, {"X\r\n": "a"}, {"Host": "b"}, {"cookie": "a=b"}, {"X": "é"}, {"X": " "}]
+)
+def test_headers_that_cannot_be_sent_are_refused(server: LoopbackServer, headers: dict[str, str]) -> None:
+    with Fetcher(server.manners(), QUICK) as fetcher, pytest.raises(UsageError):
+        list(fetcher.fetch_all([server.url("/ok")], lambda _: headers))
+    assert server.requests == []
+
+
 def test_headers_are_lower_case_in_order_and_of_the_last_hop(server: LoopbackServer) -> None:
     raw = "HTTP/1.1 200 OK\r\nX-B: 1\r\nx-a: \xe9\r\nX-B:2\r\nContent-Length: 0\r\n\r\n"
     server.put("/", b"", {"Location": f"/raw?{quote(raw, encoding='latin-1')}", "X-First": "1"}, 302)
@@ -346,6 +370,18 @@ def test_delay_spaces_the_requests_to_an_origin(server: LoopbackServer) -> None:
     times = sorted(request.at for request in server.requests)
     assert times[-1] - times[0] >= 0.25
     assert asked == {server.url("")}
+
+
+def test_a_delay_is_kept_over_redirects_attempts_and_fetchers_that_share_it(server: LoopbackServer) -> None:
+    last = LastAsked()
+    paths = ["/again/503/1/", "/redirect/2", "/status/404", "/close", "/ok/1"]
+    for _ in range(2):
+        with Fetcher(server.manners(retries=1), QUICK, delay=lambda _: 0.05, last_asked=last) as fetcher:
+            list(fetcher.fetch_all(server.url(path) for path in paths))
+    times = [request.at for request in server.requests]
+    assert len(times) >= 17, "and more where a kept connection was closed"
+    # No tolerance: the delay runs from the first byte of an answer, or the end of an attempt without one.
+    assert min(later - earlier for earlier, later in itertools.pairwise(times)) >= 0.05
 
 
 def test_a_host_that_fails_again_and_again_is_left_alone(server: LoopbackServer) -> None:

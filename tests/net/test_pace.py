@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vlcorpus.net.pace import Pace
+from vlcorpus.net.pace import LastAsked, Pace
 
 
 @dataclass(eq=False)
@@ -67,3 +67,30 @@ def test_the_breaker_opens_after_failures_in_a_row_and_closes_with_time() -> Non
     pace.finished("a", True, 100.0)
     assert pace.is_broken("a", 100.0)
     assert not pace.is_broken("b", 100.0)
+
+
+def test_a_host_with_a_gap_is_asked_one_by_one_from_the_answer_on() -> None:
+    last = LastAsked()
+    pace: Pace[Visit] = Pace(4, 0, 60.0, lambda visit: 5.0 if visit.host == "a" else 0.0, last)
+    for name in "aaabb":
+        pace.add(Visit(name))
+    assert popped(pace) == "abb"
+    assert pace.next_due(1.0) is None, "nothing but the end of the first can make the next due"
+    pace.finished("a", False, 3.0, 2.0)
+    assert pace.pop(3.0) is None
+    assert pace.next_due(3.0) == 4.0
+    assert popped(pace, 7.0) == "a"
+    pace.finished("a", False, 8.0, None)
+    assert popped(pace, 8.0) == "a", "one that was not asked makes none wait"
+    pace.finished("a", True, 9.0, 9.0)
+    other: Pace[Visit] = Pace(4, 0, 60.0, lambda visit: 5.0, last)
+    other.add(Visit("a"))
+    assert other.pop(13.9) is None
+    assert popped(other, 14.0) == "a"
+
+
+def test_hosts_asked_long_ago_are_forgotten() -> None:
+    last = LastAsked()
+    for number in range(120_000):
+        last.note(f"old{number}", 0.0 if number < 90_000 else 10_000.0)
+    assert (last.at("old1"), last.at("old110000")) == (None, 10_000.0)

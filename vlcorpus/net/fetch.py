@@ -14,26 +14,34 @@ shard) does not let transfers time out. A Fetcher may be used from several threa
 
 Cost: 0.06 ms of CPU a small request on loopback, 0.13 ms one of 109 kB; one thread; at most Limits.max_held_bytes of
 bodies for each `fetch_all`. Not for: pages that need a browser, uploads, logins (nothing is sent but Host, User-Agent,
-Accept and Accept-Encoding), or networks where the web is reached through a proxy: proxies are never used, because
-behind one the address connected to cannot be checked.
+Accept, Accept-Encoding and what the caller adds), or networks where the web is reached through a proxy: proxies are
+never used, because behind one the address connected to cannot be checked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Generator, Iterable, Mapping
 from types import TracebackType
+from typing import Self
 
 from vlcorpus.errors import UsageError
 from vlcorpus.net.address import networks
 from vlcorpus.net.loop import Batch, Job, Loop
+from vlcorpus.net.pace import LastAsked
 from vlcorpus.net.response import REASONS, Limits, Manners, Response
 from vlcorpus.net.url import requestable
 from vlcorpus.net.wire import Inspect, Ledger, Wire
 
-__all__ = ["REASONS", "Fetcher", "Limits", "Manners", "Response"]
+__all__ = ["REASONS", "Fetcher", "LastAsked", "Limits", "Manners", "Response"]
 
 # URLs taken from the iterable before their turn, per connection: so many hosts to choose from.
 _LOOKAHEAD = 16
+_NAME = re.compile(r"[A-Za-z0-9-]{1,100}")
+# Headers that say whom is asked, or who asks, or how the answer ends, are not the caller's to set.
+_OURS = frozenset(
+    ("host", "user-agent", "connection", "content-length", "transfer-encoding", "cookie", "authorization")
+)
 
 
 class Fetcher:
@@ -43,8 +51,10 @@ class Fetcher:
         was not asked for, anything else is "bad_encoding".
     inspect_headers: sees the headers of each answer in 200-299; a returned reason ends the transfer there, before the
         body. It runs in the fetcher's thread and must be quick.
-    delay: the seconds between two requests to an origin (`https://example.com`), None for none. It runs in the
-        fetcher's thread and must not fetch.
+    delay: the seconds between two requests to an origin (`https://example.com`), None or 0 for none. A host with a
+        delay is asked one request at a time, and the delay runs from the first byte of an answer to the next request.
+        It runs in the fetcher's thread and must not fetch.
+    last_asked: shared by fetchers that are used one after the other, so that the delay holds between their requests.
     Raises UsageError for settings that cannot be.
     """
 
@@ -57,6 +67,7 @@ class Fetcher:
         *,
         encodings: str = "gzip, deflate",
         delay: Callable[[str], float | None] | None = None,
+        last_asked: LastAsked | None = None,
     ) -> None:
         limits = limits or Limits()
         _check(manners, accept, encodings)
@@ -67,9 +78,9 @@ class Fetcher:
         def wire(ledger: Ledger) -> Wire:
             return Wire(manners, limits, allow, request_headers, inspect_headers, ledger)
 
-        self._loop = Loop(manners, limits, wire, delay)
+        self._loop = Loop(manners, limits, wire, delay, last_asked)
 
-    def __enter__(self) -> Fetcher:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -85,11 +96,14 @@ class Fetcher:
         """The answer to one URL."""
         return next(response for _, response in self.fetch_all((url,)))
 
-    def fetch_all(self, urls: Iterable[str]) -> Iterator[tuple[int, Response]]:
+    def fetch_all(
+        self, urls: Iterable[str], headers: Callable[[str], Mapping[str, str]] | None = None
+    ) -> Generator[tuple[int, Response], None, None]:
         """(index into `urls`, answer) for each URL, in the order of completion.
 
         `urls` is read as needed, in the caller's thread, a bounded number ahead of the answers. Closing the iterator
-        drops what is under way.
+        drops what is under way. headers: further request headers for a URL as given, e.g. If-None-Match; they are sent
+        again with each attempt but not to where the URL redirects. Raises UsageError for headers that cannot be.
         """
         batch = Batch()
         source = enumerate(urls)
@@ -107,7 +121,8 @@ class Fetcher:
                     if reason is not None:
                         yield index, Response(url=found, reason=reason, message="not a URL that may be requested")
                         continue
-                    self._loop.submit(Job(batch, index, found, url))
+                    extra = _lines(headers(found)) if headers is not None else ()
+                    self._loop.submit(Job(batch, index, found, url, extra))
                     outstanding += 1
                 if not outstanding:
                     return
@@ -117,6 +132,15 @@ class Fetcher:
         finally:
             if outstanding:
                 self._loop.cancel(batch)
+
+
+def _lines(headers: Mapping[str, str]) -> tuple[str, ...]:
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name) or name.lower() in _OURS:
+            raise UsageError(f"the header {name!r} cannot be set")
+        if not value.isascii() or not value.isprintable() or not value.strip():
+            raise UsageError(f"{name} {value!r} cannot be sent in a header", "use printable ASCII characters")
+    return tuple(f"{name}: {value}" for name, value in headers.items())
 
 
 def _check(manners: Manners, accept: str, encodings: str) -> None:

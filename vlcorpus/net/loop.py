@@ -18,7 +18,7 @@ from typing import Any
 
 import pycurl
 
-from vlcorpus.net.pace import Pace
+from vlcorpus.net.pace import LastAsked, Pace
 from vlcorpus.net.response import Limits, Manners, Response
 from vlcorpus.net.retry import asked_wait, is_host_failure, is_transient
 from vlcorpus.net.url import host, origin, requestable
@@ -47,10 +47,14 @@ class Batch:
 class Job:
     """One URL on its way."""
 
-    __slots__ = ("attempt", "batch", "found", "hops", "host", "index", "spent", "start_url", "started", "url")
+    __slots__ = (
+        "asked_at", "attempt", "batch", "extra", "found", "hops", "host", "index", "resent", "spent", "start_url",
+        "started", "url",
+    )  # fmt: skip
 
-    def __init__(self, batch: Batch, index: int, found: str, url: str) -> None:
+    def __init__(self, batch: Batch, index: int, found: str, url: str, extra: tuple[str, ...] = ()) -> None:
         self.batch = batch
+        self.extra = extra
         self.index = index
         self.found = found
         self.start_url = url
@@ -60,8 +64,10 @@ class Job:
     def rewind(self) -> None:
         self.go_to(self.start_url)
         self.hops = 0
+        self.resent = False
         self.spent = 0.0
         self.started = 0.0
+        self.asked_at = 0.0
 
     def go_to(self, url: str) -> None:
         self.url = url
@@ -75,12 +81,19 @@ class Loop:
         limits: Limits,
         make_wire: Callable[[Ledger], Wire],
         delay: Callable[[str], float | None] | None,
+        last_asked: LastAsked | None,
     ) -> None:
         self._manners = manners
         self._limits = limits
         self._make_wire = make_wire
         self._delay = delay
-        self._pace: Pace[Job] = Pace(manners.per_host, manners.host_breaker, manners.host_rest_seconds)
+        self._pace: Pace[Job] = Pace(
+            manners.per_host,
+            manners.host_breaker,
+            manners.host_rest_seconds,
+            self._gap if delay is not None else None,
+            last_asked,
+        )
         self._last_failure: dict[str, tuple[str, int | None]] = {}
         self._inbox: queue.SimpleQueue[Job | Batch | tuple[Batch, int] | None] = queue.SimpleQueue()
         self._waiting: set[Batch] = set()
@@ -208,7 +221,8 @@ class Loop:
     def _drop(self, batch: Batch) -> None:
         for wire in [wire for wire, job in self._active.items() if job.batch is batch]:
             job = self._retire(wire)
-            self._pace.finished(job.host, None, time.monotonic())
+            now = time.monotonic()
+            self._pace.finished(job.host, None, now, now)
         batch.parked.clear()
         self._waiting.discard(batch)
 
@@ -232,14 +246,22 @@ class Loop:
                 message = f"not asked: {job.host} failed {self._manners.host_breaker} times in a row"
                 self._deliver(job, Response(url=job.found, status=status, reason=reason, message=message))
                 continue
-            if self._delay is not None:
-                self._pace.hold(job.host, now + (self._delay(origin(job.url)) or 0.0))
             wire = self._idle.pop() if self._idle else self._make_wire(self)
             job.started = now
-            wire.load(job.url, self._limits.total_seconds - job.spent)
+            job.asked_at = time.time()
+            # What was said for one URL is not said to where it leads.
+            extra = job.extra if not job.hops else ()
+            wire.load(job.url, self._limits.total_seconds - job.spent, extra, once=self._has_gap(job))
             self._active[wire] = job
             self._by_curl[wire.curl] = wire
             self._multi.add_handle(wire.curl)
+
+    def _gap(self, job: Job) -> float:
+        assert self._delay is not None
+        return self._delay(origin(job.url)) or 0.0
+
+    def _has_gap(self, job: Job) -> bool:
+        return self._delay is not None and self._gap(job) > 0
 
     def _turn(self) -> None:
         now = time.monotonic()
@@ -341,7 +363,14 @@ class Loop:
             raise wire.crash
         job.spent += now - job.started
         reason, message = wire.outcome(code, message)
-        self._pace.finished(job.host, is_host_failure(reason, wire.status), now)
+        answered = now - wire.since_answer() if self._delay is not None else None
+        if wire.sent_in_vain and not job.resent:
+            # The server closed the connection as we used it, most likely. Not a failure, but a request all the same.
+            job.resent = True
+            self._pace.finished(job.host, None, now, answered)
+            self._pace.add(job, first=True)
+            return
+        self._pace.finished(job.host, is_host_failure(reason, wire.status), now, answered)
         if reason is None:
             self._last_failure.pop(job.host, None)
         if reason == "http_error" and wire.status in _REDIRECTS:
@@ -402,6 +431,10 @@ class Loop:
                 body=body,
                 reason=reason,
                 message=message,
+                head=wire.head,
+                request=wire.request(),
+                address=wire.address(),
+                asked_at=job.asked_at,
             ),
         )
 

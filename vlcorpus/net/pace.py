@@ -5,6 +5,9 @@
     pace.pop(now)                  a job that may start now, or None
     pace.next_due(now)             seconds until something may start that may not yet, or None
 
+A host with a gap is asked one request at a time, and the gap runs from the first byte of one answer to the next
+request: so the host, however far away, sees no two requests nearer to each other than the gap.
+
 Times are of time.monotonic(), in seconds, and always given by the caller. Cost: constant per job.
 """
 
@@ -13,6 +16,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -22,6 +26,27 @@ class Hosted(Protocol):
 
 
 Job = TypeVar("Job", bound=Hosted)
+
+# More hosts than this in a LastAsked, and those are forgotten that no gap can concern any more.
+_MANY_HOSTS = 50_000
+LONGEST_GAP = 3_600.0
+
+
+class LastAsked:
+    """When hosts last began to answer: one table for several fetchers that ask the same hosts in turn."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, float] = {}
+        self._most = _MANY_HOSTS
+
+    def at(self, host: str) -> float | None:
+        return self._at.get(host)
+
+    def note(self, host: str, at: float) -> None:
+        self._at[host] = max(at, self._at.get(host, at))
+        if len(self._at) > self._most:
+            self._at = {name: then for name, then in list(self._at.items()) if then > at - LONGEST_GAP}
+            self._most = max(_MANY_HOSTS, 2 * len(self._at))
 
 
 @dataclass
@@ -35,7 +60,18 @@ class _Lane(Generic[Job]):
 
 
 class Pace(Generic[Job]):
-    def __init__(self, per_host: int, breaker: int, rest_seconds: float) -> None:
+    """gap: seconds between two requests to the host of a job, 0 for none. last: shared with other fetchers, if any."""
+
+    def __init__(
+        self,
+        per_host: int,
+        breaker: int,
+        rest_seconds: float,
+        gap: Callable[[Job], float] | None = None,
+        last: LastAsked | None = None,
+    ) -> None:
+        self._gap = gap
+        self._last = LastAsked() if last is None else last
         self._per_host = per_host
         self._breaker = breaker
         self._rest_seconds = rest_seconds
@@ -73,8 +109,15 @@ class Pace(Generic[Job]):
             if not lane.waiting:
                 self._forget(name, lane, now)
             elif lane.active < self._per_host:
-                if lane.not_before > now and lane.broken_until <= now:
-                    heapq.heappush(self._held, (lane.not_before, name))
+                due = lane.not_before
+                gap = self._gap(lane.waiting[0]) if self._gap is not None else 0.0
+                if gap > 0:
+                    if lane.active:
+                        continue  # `finished` puts the lane on the list again
+                    last = self._last.at(name)
+                    due = due if last is None else max(due, last + gap)
+                if due > now and lane.broken_until <= now:
+                    heapq.heappush(self._held, (due, name))
                     continue
                 job = lane.waiting.popleft()
                 lane.active += 1
@@ -96,8 +139,13 @@ class Pace(Generic[Job]):
         if lane is not None:
             lane.not_before = max(lane.not_before, until)
 
-    def finished(self, host: str, failed: bool | None, now: float) -> None:
-        """One of the host's active jobs ended; failed: whether the host failed, None if it was not asked."""
+    def finished(self, host: str, failed: bool | None, now: float, answered: float | None = None) -> None:
+        """One of the host's active jobs ended; failed: whether the host failed, None if it was not asked.
+
+        answered: when its answer began, or `now` if none did; None if it was not asked.
+        """
+        if answered is not None and self._gap is not None:
+            self._last.note(host, answered)
         lane = self._lanes[host]
         lane.active -= 1
         if failed is False:

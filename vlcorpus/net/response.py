@@ -9,7 +9,7 @@ A fetch never raises for a URL: `reason` is None when `body` is whole, and other
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 REASONS = (
     "bad_url",  # not a URL that may be requested, here or after a redirect
@@ -81,6 +81,9 @@ class Response:
     url: as given. final_url: the last one requested, "" if none was.
     status, headers: of the last hop, None and () if it did not answer; names are lower-case, in the order sent.
     body: decoded; whole if reason is None, else empty (but see Limits.keep_cut).
+
+    For archives, of the last hop: head: status line and headers as sent, without the empty line; b"" if there was no
+    answer. request: what was sent. address: connected to, "" if none. asked_at: seconds since 1970, 0 if not asked.
     """
 
     url: str
@@ -90,6 +93,10 @@ class Response:
     body: bytes = b""
     reason: str | None = None
     message: str = ""
+    head: bytes = field(default=b"", compare=False, repr=False)
+    request: bytes = field(default=b"", compare=False, repr=False)
+    address: str = field(default="", compare=False)
+    asked_at: float = field(default=0.0, compare=False)
 
     def header(self, name: str) -> list[str]:
         """All values of a header, in the order sent; `name` in any case."""

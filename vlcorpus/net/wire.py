@@ -20,6 +20,7 @@ import pycurl
 from vlcorpus.net.address import Network, refusal
 from vlcorpus.net.inflate import ENCODINGS, Inflater
 from vlcorpus.net.response import Limits, Manners
+from vlcorpus.net.url import origin
 
 Inspect = Callable[[Sequence[tuple[str, str]]], "str | None"]
 
@@ -35,6 +36,7 @@ _REASONS = {
     pycurl.E_GOT_NOTHING: "connection_reset",
     pycurl.E_RECV_ERROR: "connection_reset",
     pycurl.E_SEND_ERROR: "connection_reset",
+    pycurl.E_ABORTED_BY_CALLBACK: "connection_reset",  # by _on_send
     pycurl.E_SSL_CONNECT_ERROR: "tls_failure",
     pycurl.E_PEER_FAILED_VERIFICATION: "tls_failure",
     pycurl.E_SSL_CIPHER: "tls_failure",
@@ -81,6 +83,7 @@ class Wire:
         self.curl: Any = pycurl.Curl()
         self.status: int | None = None
         self.headers: tuple[tuple[str, str], ...] = ()
+        self.head = b""
         self.size = 0
         self.crash: BaseException | None = None
         self._rest()
@@ -97,7 +100,12 @@ class Wire:
         set_option(pycurl.PATH_AS_IS, 1)
         set_option(pycurl.CAINFO, ca_file())
         set_option(pycurl.USERAGENT, manners.user_agent)
-        set_option(pycurl.HTTPHEADER, list(request_headers))
+        self._user_agent = manners.user_agent
+        self._once = False
+        self._always = tuple(request_headers)
+        self._sent: tuple[str, ...] = ()
+        self._url = ""
+        self._say(self._always)
         set_option(pycurl.CONNECTTIMEOUT_MS, max(1, int(limits.connect_seconds * 1000)))
         set_option(pycurl.LOW_SPEED_LIMIT, limits.min_bytes_per_second)
         set_option(pycurl.LOW_SPEED_TIME, limits.slow_seconds)
@@ -105,18 +113,48 @@ class Wire:
         if manners.connect_to:
             set_option(pycurl.CONNECT_TO, list(manners.connect_to))
         set_option(pycurl.OPENSOCKETFUNCTION, self._open)
+        set_option(pycurl.PREREQFUNCTION, self._on_send)
         set_option(pycurl.HEADERFUNCTION, self._on_header)
         set_option(pycurl.WRITEFUNCTION, self._on_body)
 
-    def load(self, url: str, seconds: float) -> None:
-        """Make ready for one hop: `url` as `requestable` gave it, to be done within `seconds`."""
+    def load(self, url: str, seconds: float, extra: tuple[str, ...] = (), once: bool = False) -> None:
+        """Make ready for one hop: `url` as `requestable` gave it, to be done within `seconds`.
+
+        extra: further request headers, "Name: value" each. once: do not let curl send the request again, as it does at
+        once where a kept connection turns out to be dead; `sent_in_vain` tells of that.
+        """
         self._rest()
+        self._once = once
+        self._url = url
+        self._say(self._always + extra)
         self.curl.setopt(pycurl.URL, url)
         self.curl.setopt(pycurl.TIMEOUT_MS, max(1, int(seconds * 1000)))
+
+    def request(self) -> bytes:
+        """The request as it was sent."""
+        authority = origin(self._url).partition("://")[2]
+        path = self._url[len(origin(self._url)) :]
+        lines = [f"GET {path} HTTP/1.1", f"Host: {authority}", f"User-Agent: {self._user_agent}", *self._sent, "", ""]
+        return "\r\n".join(lines).encode("ascii", "replace")
+
+    def address(self) -> str:
+        """The address that answered, or "" where there was no connection."""
+        return self.curl.getinfo(pycurl.PRIMARY_IP) or ""
+
+    def since_answer(self) -> float:
+        """Seconds between the first byte of the answer and the end of the transfer; 0 if there was none."""
+        first = self.curl.getinfo(pycurl.STARTTRANSFER_TIME)
+        return max(0.0, self.curl.getinfo(pycurl.TOTAL_TIME) - first) if first else 0.0
+
+    def _say(self, headers: tuple[str, ...]) -> None:
+        if headers != self._sent:
+            self._sent = headers
+            self.curl.setopt(pycurl.HTTPHEADER, list(headers))
 
     def _rest(self) -> None:
         self.status = None
         self.headers = ()
+        self.head = b""
         self.size = 0
         self._chunks: list[bytes] = []
         self._lines: list[bytes] = []
@@ -125,6 +163,8 @@ class Wire:
         self._inflater: Inflater | None = None
         self._answered = False
         self._wanted = False
+        self._sent_once = False
+        self.sent_in_vain = False
         self._refused: str | None = None
         self._stop: tuple[str, str] | None = None
 
@@ -169,6 +209,14 @@ class Wire:
         except OSError:  # no IPv6 here, or no descriptors left
             return pycurl.SOCKET_BAD
 
+    def _on_send(self, *addresses: object) -> int:
+        """Called before each time that the request goes out."""
+        if self._once and self._sent_once:
+            self.sent_in_vain = True
+            return int(pycurl.PREREQFUNC_ABORT)
+        self._sent_once = True
+        return int(pycurl.PREREQFUNC_OK)
+
     def _on_header(self, line: bytes) -> int | None:
         self._header_bytes += len(line)
         if self._header_bytes > self._limits.max_header_bytes:
@@ -195,6 +243,7 @@ class Wire:
         if status > 999:
             return self._halt("bad_response", f"HTTP status {status}")
         self.status = status
+        self.head = b"".join(lines)
         self.headers = _parsed(lines[1:])
         self._answered = True
         # 206 is the answer to a Range that was not asked for.
