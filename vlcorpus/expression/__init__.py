@@ -1,0 +1,43 @@
+"""Conditions on the rows of a table, as people write them.
+
+    wanted = compile('width >= 256 and not contains(url, "thumb")', table.schema)
+    wanted.columns                       ("width", "url")
+    wanted.mask(table)                   bool a row, without nulls
+    str(wanted)                          'width >= 256 and not contains(url, "thumb")', however it was spaced
+
+docs/expressions.md is the language's page. Everything is checked before a row is read: words, names, types, patterns.
+An expression can only read columns: it has no loops, no names but columns and functions, and is bounded in length and
+depth. Where a value is missing (null or NaN) so is what is computed of it (SQL's three values); rows whose answer is
+missing are not kept.
+
+    tokens  ->  parse  ->  tree (what str() writes)  ->  build (types; kernels of pyarrow)  ->  Predicate
+
+Cost: one pass of vectorised kernels over the columns named. pyarrow loads when something is compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from vlcorpus.expression.parse import parse
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from vlcorpus.expression.build import Predicate
+
+
+def compile(
+    text: str, columns: Mapping[str, str] | pa.Schema, how: Callable[[str], str | None] | None = None
+) -> Predicate:
+    """A condition on tables that have these columns.
+
+    columns: names and types, as vlcorpus.schema or Arrow names types ("int32", "list<string>"). how: for a column that
+    is not there, what makes it (a hint), or None. Raises UsageError, which names the character and the nearest name.
+    """
+    from vlcorpus.expression.build import build
+
+    tree = parse(text)
+    types = dict(columns) if isinstance(columns, Mapping) else {field.name: str(field.type) for field in columns}
+    return build(tree, types, how)
