@@ -5,17 +5,29 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from tests.placement.plainly import Seen, flat, place
 from tests.stages.running import contents, do, done, here, rows, write_list
+from vlcorpus import schema
 from vlcorpus.corpus import Corpus
+from vlcorpus.errors import CorpusError
 from vlcorpus.identity import image_id, uid
+from vlcorpus.io import table
+from vlcorpus.placement.keys import with_identities
+from vlcorpus.stages.base import Stage, UnitCommit
+from vlcorpus.stages.candidates import cut
 from vlcorpus.stages.import_ import Import
+from vlcorpus.views.verify import verify
 
 Pairs = list[tuple[str, str]]
+Row = dict[str, Any]
 
 
 def draw_pairs(seed: int, count: int, *, images: int = 12, texts: int = 4, bad: float = 0.1) -> Pairs:
@@ -131,12 +143,12 @@ def test_the_same_list_again_does_nothing(tmp_path: Path) -> None:
     corpus = Corpus.create(tmp_path / "c", shard_rows=10)
     pairs = draw_pairs(3, 30)
     stage = Import(source=write_list(tmp_path / "list.csv", pairs))
-    assert done(do(corpus, [stage])) == ["candidates/all"]
+    assert done(do(corpus, [stage])) == [f"{stage.layer(corpus).name}/00000", "candidates/all"]
     assert done(do(corpus, [stage]), "unchanged") == ["candidates/all"]
     elsewhere = Import(source=write_list(tmp_path / "moved" / "list.csv", pairs))
     assert done(do(corpus, [elsewhere]), "unchanged") == ["candidates/all"]
     changed = Import(source=write_list(tmp_path / "list.csv", [*pairs, ("http://a.test/new.jpg", "new")]))
-    assert done(do(corpus, [changed])) == ["candidates/all"]
+    assert done(do(corpus, [changed]))[-1] == "candidates/all"
     assert rows(corpus, "candidates")[-1]["alt_text"] == "new"
 
 
@@ -188,3 +200,240 @@ def test_nothing_names_where_the_list_was(tmp_path: Path) -> None:
     assert first == second
     for stats in (tmp_path / "one" / "c").rglob("*.json"):
         assert str(tmp_path) not in json.dumps(json.loads(stats.read_text()))
+
+
+# Below: cut itself, on drawn sources, against the plain way.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bring(Stage):
+    """Stands for a stage that brings candidates."""
+
+    name = "import"
+    makes = "candidates"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A drawn corpus: sources in the order they come, and how each is cut."""
+
+    sources: tuple[list[Row], ...]
+    against: list[Row]
+    caps: dict[str, int | None]
+
+
+def draw_rows(rng: random.Random, count: int) -> list[Row]:
+    images, texts, refused = rng.choice((2, 15, 500)), rng.choice((2, 30)), rng.choice((0.0, 0.2))
+    rows: list[Row] = []
+    for _ in range(count):
+        image, text = rng.randrange(images), rng.randrange(texts)
+        hashed = image % 5 == 4
+        rows.append(
+            {
+                "url": None if hashed else f"http://a.test/{image}.jpg",
+                "image_hash": image.to_bytes(16, "big") if hashed else None,
+                "alt_text": rng.choice((f"Text {text}", f"text  {text}")) if text else None,
+                "position": rng.choice((None, 3)),
+                "language_score": rng.choice((None, 0.5)),
+                "optout": rng.choice((None, ["noai|meta|robots"])),
+                "record_offset": rng.randrange(1_000),
+                "reason": "bad_url" if rng.random() < refused else None,
+            }
+        )
+    return rows
+
+
+def draw_case(seed: int) -> Case:
+    rng = random.Random(seed)
+    sources = tuple(draw_rows(rng, rng.choice((0, 1, 50, 150))) for _ in range(rng.choice((1, 2, 3))))
+    caps = {name: rng.choice((None, 1, 3)) for name in ("max_texts_per_image", "max_images_per_text")}
+    return Case(sources, draw_rows(rng, 60) if rng.random() < 0.5 else [], caps)
+
+
+def bring_parts(corpus: Corpus, source: str, rows: list[Row], rng: random.Random) -> None:
+    layer = corpus.layer(f"sources/{source}")
+    cuts = sorted(rng.choices(range(len(rows) + 1), k=rng.choice((0, 2))))
+    for number, (start, stop) in enumerate(zip([0, *cuts], [*cuts, len(rows)], strict=True)):
+        part = table.columns(rows[start:stop], "extracted")
+        part = with_identities(part) if rng.random() < 0.8 else part
+        with UnitCommit(Bring(), corpus, layer, f"{number:05d}", {"part": str(number)}) as commit:
+            table.write(commit, f"pairs/{commit.unit}.parquet", part, "extracted")
+            refused = Counter(row["reason"] for row in rows[start:stop] if row["reason"])
+            commit.finish(seen=len(part), kept=len(part) - refused.total(), rejected=refused)
+    with UnitCommit(Bring(), corpus, layer, "files", {}) as commit:
+        commit.finish(seen=0, kept=0)
+
+
+def as_seen(row: Row) -> Seen:
+    text = row["alt_text"] or ""
+    image = row["url"] or row["image_hash"]
+    return Seen((image, text), image, " ".join(text.casefold().split()), row["reason"])
+
+
+def cut_source(corpus: Corpus, source: str, **options: Any) -> tuple[int, int, Counter[str]]:
+    return cut(Bring(), corpus, source, kind="list", tell=lambda seen, kept: None, **options)
+
+
+def bring(path: Path, case: Case, seed: int, **options: Any) -> Corpus:
+    """The corpus of a case."""
+    rng = random.Random(seed)
+    earlier = Corpus.create(path / "earlier")
+    bring_parts(earlier, "s0", case.against, rng)
+    cut_source(earlier, "s0")
+    corpus = Corpus.create(path / "c", shard_rows=rng.choice((5, 30, 10_000)))
+    for number, given in enumerate(case.sources):
+        bring_parts(corpus, f"s{number}", given, rng)
+        cut_source(corpus, f"s{number}", against=[earlier.path], **case.caps, **options)
+    return corpus
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_candidates_are_what_the_plain_way_gives(tmp_path: Path, seed: int) -> None:
+    case = draw_case(seed)
+    corpus = bring(tmp_path, case, seed, memory=random.Random(seed).choice((0, 20_000, 1 << 30)))
+    elsewhere = [as_seen(row) for row in case.against if row["reason"] is None]
+    here: list[Seen] = []
+    wanted = []
+    for number, source in enumerate(case.sources):
+        seen = [as_seen(row) for row in source]
+        slices = place(
+            seen,
+            size=corpus.shard_rows,
+            most_texts=case.caps["max_texts_per_image"],
+            most_images=case.caps["max_images_per_text"],
+            here=here,
+            elsewhere=elsewhere,
+        )
+        here += [seen[offset] for offset, reason in sorted(flat(slices)) if reason is None]
+        wanted += [(f"s{number}", place_in, rows) for place_in, rows in enumerate(slices)]
+    candidates = corpus.layer("candidates")
+    assert candidates.units() == tuple(f"{shard:05d}" for shard in range(len(wanted)))
+    found: dict[tuple[str, bool], list[Row]] = {}
+    for good, name in ((True, "candidates"), (False, "candidates-rejected")):
+        for row in rows(corpus, name):
+            found.setdefault((row.pop("in"), good), []).append(row)
+    for shard, (source, number, slice_rows) in zip(candidates.units(), wanted, strict=True):
+        stats = candidates.stats(shard)
+        assert stats is not None and (stats["source"], stats["slice"]) == (source, number)
+        assert stats["rejected"] == Counter(reason for _, reason in slice_rows if reason)
+        for good in (True, False):
+            there = found.get((shard, good), [])
+            plain = [(offset, reason) for offset, reason in slice_rows if (reason is None) == good]
+            assert [(row["offset"], row.get("reason")) for row in there] == plain
+            for row in there:
+                check_row(row, source, case.sources[int(source[1:])][row["offset"]])
+
+
+def check_row(found: Row, source: str, given: Row) -> None:
+    """A row has all that its source gave, and its names."""
+    assert found["source"] == source
+    text = given["alt_text"]
+    if "reason" not in found:
+        text = text or ""
+    if given["reason"] is not None:
+        assert found["uid"] is None and found["image_id"] is None
+    elif given["url"] is not None:
+        assert (found["uid"], found["image_id"]) == (uid(given["url"], text or ""), image_id(given["url"]))
+    else:
+        assert found["image_id"] == given["image_hash"]
+        assert found["uid"] == uid(given["image_hash"].hex(), text or "")
+    assert found["alt_text"] == text
+    kept = ("url", "position", "language_score", "optout", "record_offset")
+    assert {name: found[name] for name in kept} == {name: given[name] for name in kept}
+
+
+def everything(corpus: Corpus) -> dict[str, Any]:
+    """All that is written of candidates, but times."""
+    candidates = corpus.layer("candidates")
+    stats = {unit: dict(candidates.stats(unit) or {}) for unit in candidates.units()}
+    for each in stats.values():
+        for name in schema.table("stats").volatile:
+            each.pop(name, None)
+    return {"files": contents(corpus, "candidates"), "stats": stats}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_memory_does_not_show(tmp_path: Path, seed: int) -> None:
+    case = draw_case(1_000 + seed)
+    calm = everything(bring(tmp_path / "a", case, seed))
+    assert everything(bring(tmp_path / "b", case, seed, memory=0)) == calm
+    assert everything(bring(tmp_path / "c", case, seed, memory=30_000)) == calm
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_what_is_lost_comes_back_the_same(tmp_path: Path, seed: int) -> None:
+    """Any shards, of any source, are lost; whatever was brought in since, the same cut makes them again."""
+    case = draw_case(2_000 + seed)
+    corpus = bring(tmp_path, case, seed)
+    calm = everything(corpus)
+    rng = random.Random(seed)
+    candidates = corpus.layer("candidates")
+    for _ in range(3):
+        source = f"s{rng.randrange(len(case.sources))}"
+        for unit in candidates.units():
+            stats = candidates.stats(unit)
+            if stats is not None and stats["source"] == source and rng.random() < 0.5:
+                candidates.path(f"{unit}.json").unlink()
+                if rng.random() < 0.5:
+                    candidates.path(f"{unit}.parquet").unlink()
+        again = cut_source(corpus, source, against=[tmp_path / "earlier"], **case.caps, memory=rng.choice((0, 1 << 30)))
+        assert everything(corpus) == calm
+        own = [each for each in calm["stats"].values() if each["source"] == source]
+        assert again[:2] == (sum(each["seen"] for each in own), sum(each["kept"] for each in own))
+        assert again[2] == sum((Counter(each["rejected"]) for each in own), Counter())
+
+
+def test_what_a_killed_cut_left_is_removed_and_nothing_is_left(tmp_path: Path) -> None:
+    corpus = Corpus.create(tmp_path / "c")
+    bring_parts(corpus, "s0", draw_rows(random.Random(1), 50), random.Random(1))
+    left = corpus.path / ".tmp-cut-another"
+    left.mkdir()
+    (left / "pairs.tmp").write_bytes(b"half")
+    assert [note.what for note in verify(corpus).notes] == ["left by an interrupted run; the same command removes it"]
+    cut_source(corpus, "s0", memory=0)
+    assert sorted(each.name for each in corpus.path.iterdir()) == ["candidates", "corpus.yaml", "sources"]
+    assert not verify(corpus).notes and not verify(corpus).findings
+
+
+def test_a_part_that_cannot_be_read_leaves_nothing_behind(tmp_path: Path) -> None:
+    corpus = Corpus.create(tmp_path / "c")
+    bring_parts(corpus, "s0", draw_rows(random.Random(1), 50), random.Random(1))
+    corpus.layer("sources/s0").path("pairs/00000.parquet").write_bytes(b"no table")
+    with pytest.raises(CorpusError, match="cannot read"):
+        cut_source(corpus, "s0", memory=0)
+    assert sorted(each.name for each in corpus.path.iterdir()) == ["corpus.yaml", "sources"]
+
+
+def test_what_lies_beneath_a_null_does_not_show(tmp_path: Path) -> None:
+    given = draw_rows(random.Random(3), 50)
+    calm = []
+    for path in (tmp_path / "a", tmp_path / "b"):
+        corpus = Corpus.create(path, shard_rows=7)
+        bring_parts(corpus, "s0", given, random.Random(path.name == "b"))
+        cut_source(corpus, "s0", memory=0 if path.name == "b" else 1 << 30)
+        candidates = corpus.layer("candidates")
+        calm.append([(candidates.stats(unit) or {})["outputs"] for unit in candidates.units()])
+    assert calm[0] == calm[1]
+
+
+def test_earlier_candidates_of_an_earlier_version_are_known(tmp_path: Path) -> None:
+    corpus = Corpus.create(tmp_path / "c")
+    given = [row | {"reason": None} for row in draw_rows(random.Random(2), 40)]
+    bring_parts(corpus, "s0", given, random.Random(2))
+    cut_source(corpus, "s0")
+    path = corpus.layer("candidates").path("00000.parquet")
+    old = table.read(path, "candidates").drop_columns(["text_source", "position", "optout", "source_kind"])
+    pq.write_table(old.replace_schema_metadata(old.schema.metadata | {b"vlcorpus.table_version": b"1"}), path)
+    bring_parts(corpus, "s1", given, random.Random(3))
+    assert cut_source(corpus, "s1", max_images_per_text=5) == (40, 0, Counter(duplicate_pair=40))
+
+
+@pytest.mark.parametrize("parts", [0, 1, 3])
+def test_a_source_without_rows(tmp_path: Path, parts: int) -> None:
+    corpus = Corpus.create(tmp_path / "c")
+    for number in range(parts):
+        with UnitCommit(Bring(), corpus, corpus.layer("sources/s0"), f"{number:05d}", {}) as commit:
+            table.write(commit, f"pairs/{commit.unit}.parquet", table.columns([], "extracted"), "extracted")
+            commit.finish(seen=0, kept=0)
+    assert cut_source(corpus, "s0") == (0, 0, Counter())
+    assert corpus.layer("candidates").units() == ()
