@@ -56,7 +56,7 @@ def test_one_image(html: str, url: str, reason: str | None) -> None:
 @pytest.mark.parametrize(
     ("html", "name"),
     [
-        ('<img src="a.jpg" data-src="b.jpg" srcset="c.jpg 2x" alt=x>', "a.jpg"),
+        ('<img src="a.jpg" data-src="b.jpg" alt=x>', "a.jpg"),
         ('<img data-original="c.jpg" data-src="b.jpg" alt=x>', "b.jpg"),
         ('<img src="data:image/gif;base64,R0" data-lazy-src="b.jpg" alt=x>', "b.jpg"),
         ('<img src="blank.svg" data-full-src="b.jpg" alt=x>', "b.jpg"),
@@ -71,6 +71,155 @@ def test_one_image(html: str, url: str, reason: str | None) -> None:
 )
 def test_where_an_image_is_named(html: str, name: str) -> None:
     assert images(html) == [(f"https://site.example/dir/{name}", None)]
+
+
+@pytest.mark.parametrize(
+    ("html", "found"),
+    [
+        # srcset and picture against src
+        ('<img src="a.jpg" srcset="a.jpg 300w, b.jpg 900w" alt=x>', ("b.jpg", "srcset", 900)),
+        ('<img src="a.jpg" srcset="b.jpg 300w, a.jpg 900w" alt=x>', ("a.jpg", "src", 900)),
+        ('<img src="/dir/a.jpg" srcset="b.jpg 300w, a.jpg 900w" alt=x>', ("a.jpg", "src", 900)),
+        ('<img src="a.jpg" width=1200 srcset="b.jpg 300w, c.jpg 900w" alt=x>', ("a.jpg", "src", None)),
+        ('<img src="a.jpg" width=300 srcset="b.jpg 300w, c.jpg 900w" alt=x>', ("c.jpg", "srcset", 900)),
+        ('<img src="a.jpg" srcset="b.jpg 1x, c.jpg 2x" alt=x>', ("c.jpg", "srcset", None)),
+        ('<img src="a.jpg" srcset="b.jpg 1x" alt=x>', ("a.jpg", "src", None)),
+        ('<img src="a.jpg" srcset="b.svg 900w, c.jpg 600w" alt=x>', ("c.jpg", "srcset", 600)),
+        ('<img src="a.jpg" srcset="data:image/gif;base64,R0 900w" alt=x>', ("a.jpg", "src", None)),
+        ("<picture><source srcset=b.webp type=image/webp><img src=a.jpg alt=x></picture>", ("a.jpg", "src", None)),
+        ('<picture><source srcset="b.avif 900w"><img src=a.jpg alt=x></picture>', ("b.avif", "picture", 900)),
+        (
+            '<picture><source type="image/svg+xml" srcset="b 900w"><img src=a.jpg alt=x></picture>',
+            ("a.jpg", "src", None),
+        ),
+        (
+            '<picture><source media="(max-width:600px)" srcset="s.jpg 1x, t.jpg 2x">'
+            '<source media="(min-width: 800px)" srcset=m.jpg><source media="(min-width:1200px)" srcset=l.jpg>'
+            "<img src=a.jpg alt=x></picture>",
+            ("l.jpg", "picture", None),
+        ),
+        (
+            '<picture><source media="(max-width:600px)" srcset="s.jpg 1x, t.jpg 2x"><img src=a.jpg alt=x></picture>',
+            ("a.jpg", "src", None),
+        ),
+        (
+            '<picture><source media="(max-width:600px)" srcset="s.jpg 500w"><img srcset="b.jpg 800w" alt=x></picture>',
+            ("b.jpg", "srcset", 800),
+        ),
+        ('<picture><source media="(max-width:600px)" srcset=s.jpg><img alt=x></picture>', ("s.jpg", "picture", None)),
+        # lazy attributes against src
+        ('<img src="grey.gif" data-src="b.jpg" alt=x>', ("b.jpg", "lazy", None)),
+        ('<img src="img/lazy-placeholder.png?x" data-original="b.jpg" alt=x>', ("b.jpg", "lazy", None)),
+        ('<img src="img/1x1.trans.png" data-src="b.jpg" alt=x>', ("b.jpg", "lazy", None)),
+        ('<img src="a_100x.jpg?v=7" data-src="a_2000x.jpg?v=7" alt=x>', ("a_2000x.jpg?v=7", "lazy", None)),
+        ('<img src="a_2000x.jpg" data-src="a_100x.jpg" alt=x>', ("a_2000x.jpg", "src", None)),
+        ('<img src="photo.jpg" data-src="other.jpg" alt=x>', ("photo.jpg", "src", None)),
+        ('<img src="a.gif" data-src="b.gif" alt=x>', ("a.gif", "src", None)),
+        ('<img src="greyhound.jpg" data-src="b.jpg" alt=x>', ("greyhound.jpg", "src", None)),
+        ('<img src="640px-Kite.jpg" data-src="b.jpg" alt=x>', ("640px-Kite.jpg", "src", None)),
+        ('<img src="16by9.png" data-src="b.jpg" alt=x>', ("b.jpg", "lazy", None)),
+        ('<img src="blank.gif" data-src="b.jpg" srcset="c.jpg 900w" alt=x>', ("c.jpg", "srcset", 900)),
+        ('<img src="data:," data-src="b.jpg" data-srcset="b.jpg 300w, c.jpg 900w" alt=x>', ("c.jpg", "srcset", 900)),
+        ('<img data-gt-lazy="b.jpg?x=1" data-x="true" alt=x>', ("b.jpg?x=1", "lazy", None)),
+    ],
+)
+def test_the_better_of_several(html: str, found: tuple[str, str, int | None]) -> None:
+    pair = read(html).pairs[0]
+    assert pair.reason is None
+    assert (pair.url.removeprefix("https://site.example/dir/"), pair.image_source, pair.srcset_width) == found
+
+
+def test_a_source_that_several_lazy_images_share_is_no_picture() -> None:
+    html = "".join(f'<img src="logo.jpg" data-src="{name}.jpg" alt={name}>' for name in "ab")
+    assert [pair.url[-5:] for pair in read(html).pairs] == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("html", "text", "source"),
+    [
+        ('<img src=a alt="an alt" title="a title">', "an alt", "alt"),
+        ('<img src=a alt=" " title="a title">', "a title", "title"),
+        ('<img src=a title=" ">', "", None),
+        (
+            "<figure><div><img src=a alt=''></div><figcaption> A <b>red</b>\n kite </figcaption></figure>",
+            "A red kite",
+            "figcaption",
+        ),
+        ("<figure><img src=a><figcaption> </figcaption></figure>", "", None),
+    ],
+)
+def test_words(html: str, text: str, source: str | None) -> None:
+    pair = read(html).pairs[0]
+    assert (pair.alt_text.strip(), pair.text_source, pair.reason) == (text, source, None if source else "empty_alt")
+
+
+def test_columns_of_an_image() -> None:
+    html = (
+        '<h2>Kites</h2><a href="../big.html#x"><figure>'
+        '<img src=a.jpg alt="a kite" title="Kite" width="640px" height=480>'
+        "<figcaption>A red kite</figcaption></figure></a>"
+        '<a href="mailto:x@e.example"><img src=b.jpg alt=b width=100% height=0></a>'
+    )
+    first, second = read(html).pairs
+    assert first._asdict() == {
+        "url": "https://site.example/dir/a.jpg",
+        "alt_text": "a kite",
+        "text_source": "alt",
+        "image_source": "src",
+        "reason": None,
+        "position": 0,
+        "title": "Kite",
+        "figcaption": "A red kite",
+        "context": "A red kite",
+        "link_url": "https://site.example/big.html",
+        "width": 640,
+        "height": 480,
+        "srcset_width": None,
+    }
+    assert (second.link_url, second.width, second.height, second.context) == (None, None, None, "Kites")
+
+
+def test_what_describes_the_page_comes_after_its_images() -> None:
+    page = read(
+        '<meta property="og:image" content="/o.jpg"><meta name=description property=og:title content="Kites">'
+        '<img src=a.jpg alt="a kite"><img src=b.jpg>'
+        '<script type="Application/LD+JSON">{"@type":"ImageObject","url":"a.jpg","caption":"a kite"}</script>'
+        '<script type="application/ld+json">{"@type":"ImageObject","url":"j.jpg","caption":"j"}</script>'
+        "<script>image</script>"
+    )
+    assert [(pair.url[-5:], pair.alt_text, pair.image_source, pair.position, pair.reason) for pair in page.pairs] == [
+        ("a.jpg", "a kite", "src", 0, None),
+        ("b.jpg", "", None, 1, "empty_alt"),
+        ("o.jpg", "Kites", "og", None, None),
+        ("j.jpg", "j", "jsonld", None, None),
+    ]
+
+
+CC = "https://creativecommons.org/licenses/by/4.0/"
+
+
+@pytest.mark.parametrize(
+    ("html", "scope"),
+    [
+        (f"<link rel=license href={CC}>", "link"),
+        (f"<a href={CC}>by</a><a href=x>y</a>", "anchor"),
+        (f"<link rel=license href=/x><a rel='nofollow License' href={CC}>by</a>", "anchor"),
+        (f"<meta name=dcterms.license content={CC}>", "meta"),
+        (f'<script type=application/ld+json>{{"@type":"WebPage","license":"{CC}"}}</script>', "jsonld"),
+        (f"<link rel=license href={CC}><a rel=license href=javascript:1>x</a>", "link"),
+        ("<meta name=license content='all rights reserved'><a href=/licenses/>x</a>", None),
+    ],
+)
+def test_licences(html: str, scope: str | None) -> None:
+    page = read(html)
+    assert (page.licence, page.licence_scope) == (CC if scope else None, scope)
+
+
+def test_canonical_and_title() -> None:
+    page = read(
+        "<link rel=Canonical href=/c#x><link rel=canonical href=/d><svg><title>no</title></svg><title>T</title>"
+    )
+    assert (page.canonical, page.title) == ("https://site.example/c", "T")
 
 
 def test_a_noscript_image_names_the_one_before_it() -> None:
@@ -138,12 +287,17 @@ def test_a_page_that_says_nofollow_has_no_links() -> None:
         ("<h1>Old</h1><h2>The <b>kites</b></h2><div><div><div><div><img src=a alt=x>", "The kites"),
         ("<h1>No</h1><p>Before <img src=a alt=x> after.</p>", "Before after."),
         ("<h1>No</h1><figure><p><img src=a alt=x></p><figcaption>A red\n kite</figcaption></figure>", "A red kite"),
+        (
+            "<h1>No</h1><p>First <b>words</b><br><a href=b><img src=a alt=x></a><i>last</i> words",
+            "First words last words",
+        ),
+        (f"<p>{'a ' * 300}near <img src=a alt=x> by{' b' * 300}", "a " * 47 + "near by" + " b" * 49),
         ("<p><a href=b><img src=a alt=x></a> <script>no()</script><style>p {}</style> Words</p>", "Words"),
-        ("<img src=a alt=x>", ""),
+        ("<img src=a alt=x>", None),
         (f"<p>{'word ' * 100}<img src=a alt=x>", "word " * 39 + "word"),
     ],
 )
-def test_context(html: str, context: str) -> None:
+def test_context(html: str, context: str | None) -> None:
     assert read(html).pairs[0].context == context
 
 
@@ -191,6 +345,49 @@ def test_hostile_markup_is_read_in_time_and_keeps_its_images(html: str) -> None:
     page = read(f"{image}{html}{'' if html.endswith('<x') else image}")
     assert {pair.url for pair in page.pairs} == {"https://site.example/dir/a.jpg"}
     assert len(page.pairs) == (1 if html.endswith("<x") else 2)
+
+
+@pytest.mark.parametrize(
+    ("html", "rows"),
+    [
+        pytest.param("<img src=a alt=x>" * 100_000, 10_000, id="images"),
+        pytest.param("<img src=a alt=x>" * 3_000_000, 10_000, id="50 MB"),
+        pytest.param("<meta property=og:image content=a><meta property=og:title content=b>" * 100_000, 1, id="metas"),
+        pytest.param(
+            "".join(f"<meta property=og:image content={n}>" for n in range(100_000))
+            + "<meta property=og:title content=b>",
+            0,
+            id="words after too many metas",
+        ),
+        pytest.param(
+            "<meta property=og:title content=b>"
+            + "".join(f"<meta property=og:image content={n}>" for n in range(100_000)),
+            200,
+            id="og images",
+        ),
+        pytest.param(
+            '<script type="application/ld+json">{"name":"x","image":"a.jpg"}</script>' * 50_000, 1, id="JSON-LD blocks"
+        ),
+        pytest.param(
+            '<script type="application/ld+json">{"name":"x","image":["' + '","'.join(map(str, range(100_000))) + '"]}'
+            "</script>",
+            200,
+            id="JSON-LD images",
+        ),
+        pytest.param('<script type="application/ld+json">' + '{"image":[' * 300_000, 0, id="deep JSON-LD"),
+        pytest.param('<img alt=x srcset="' + "a.jpg 1w," * 500_000 + '">', 1, id="candidates"),
+        pytest.param("<picture>" + '<source srcset="a.jpg 1w">' * 100_000 + "<img alt=x>", 1, id="sources"),
+        pytest.param("<figure>" * 50_000 + "<img src=a><figcaption>x" * 50_000, 10_000, id="captions"),
+        pytest.param("<base href='" + "/x" * 1_000_000 + "'><img src=a alt=x>", 1, id="base"),
+        pytest.param("<p>" + "word " * 900_000 + "<img src=a alt=x>", 1, id="words"),
+        pytest.param("<p>" + "<i>w</i>" * 300_000 + "<img src=a alt=x>" * 20_000, 10_000, id="words in elements"),
+        pytest.param("<a href=x>" * 400_000 + "<img src=a alt=x>", 1, id="links"),
+    ],
+)
+def test_hostile_amounts_are_cut(html: str, rows: int) -> None:
+    page = read(html)
+    assert len(page.pairs) == rows
+    assert len(page.links) <= 10_000 and all(len(pair.context or "") <= 200 for pair in page.pairs)
 
 
 def test_caps() -> None:
