@@ -74,6 +74,70 @@ def test_offsets_are_those_of_the_compressed_records(tmp_path: Path) -> None:
     assert [page.offset for page in pages(path)] == [0, len(records[0]), len(records[0]) + len(records[1])]
 
 
+def test_lengths_cut_each_record_out_of_the_file(tmp_path: Path) -> None:
+    records = [
+        record(0),
+        record(1, kind="request"),
+        record(2),
+        record(3, head="Content-Type: image/png\r\n"),
+        record(4),
+    ]
+    for packed in (True, False):
+        path = write(tmp_path / "a.warc", records, packed)
+        found = list(pages(path))
+        assert [page.kind for page in found] == ["gzip" if packed else "plain"] * 3
+        for page, one in zip(found, records[::2], strict=True):
+            assert page.length is not None
+            part = path.read_bytes()[page.offset : page.offset + page.length]
+            assert (gzip.decompress(part) if packed else part) == one
+
+
+def test_lengths_beside_a_damage(tmp_path: Path) -> None:
+    good = [gzip.compress(record(number, noise(number))) for number in range(3)]
+    path = tmp_path / "a.warc.gz"
+    path.write_bytes(good[0] + damage(good[1], 900) + b"garbage" + good[2])
+    assert [page.length for page in pages(path)] == [len(good[0]), None, len(good[2])]
+    path.write_bytes(good[0] + good[1][:500])
+    assert [page.length for page in pages(path)] == [len(good[0]), None]
+
+
+def test_records_in_one_stream_have_no_length(tmp_path: Path) -> None:
+    path = tmp_path / "a.warc.gz"
+    path.write_bytes(gzip.compress(record(0) + record(1) + record(2)))
+    assert [page.length for page in pages(path)] == [None, None, None]
+
+
+def test_what_a_site_says_of_itself_comes_whatever_its_type(tmp_path: Path) -> None:
+    def about(
+        path: str, status: str = "200 OK", head: str = "Content-Type: text/plain\r\n", body: bytes = b"x"
+    ) -> bytes:
+        return record(0, body, head, status=status).replace(b"http://a.example/0", f"http://a.example{path}".encode())
+
+    robots = b"User-agent: *\nDisallow: /" + b"x" * 100_000
+    records = [
+        about("/robots.txt", body=robots),
+        about("/robots.txt", "404 Not Found"),
+        about("/.well-known/tdmrep.json", head="Content-Type: application/json\r\n"),
+        about("/ai.txt", head=""),
+        about("/robots.txt", head="Content-Type: text/html\r\n"),
+        about("/robots.txt", head="Transfer-Encoding: chunked\r\n", body=b"1\r\nx\r\nzzzz\r\n"),
+        about("/sub/robots.txt"),
+        about("/robots.txt?x"),
+        about("/page", head="Content-Type: text/html\r\n"),
+    ]
+    found = list(pages(write(tmp_path / "a.warc.gz", records)))
+    assert [(page.url.rpartition("a.example")[2], page.status, page.site_file, page.reason) for page in found] == [
+        ("/robots.txt", 200, True, None),
+        ("/robots.txt", 404, True, None),
+        ("/.well-known/tdmrep.json", 200, True, None),
+        ("/ai.txt", 200, True, None),
+        ("/robots.txt", 200, True, None),
+        ("/robots.txt", None, False, "bad_warc_record"),
+        ("/page", 200, False, None),
+    ]
+    assert found[0].body == robots
+
+
 def encoded(encoding: str, plain: bytes) -> bytes:
     if encoding == "br":
         raw = io.BytesIO()
