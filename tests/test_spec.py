@@ -8,6 +8,7 @@ import pytest
 from vlcorpus import spec
 from vlcorpus.errors import UsageError
 from vlcorpus.spec import setting
+from vlcorpus.stages.crawl import Crawl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,3 +146,18 @@ def test_where_a_path_leads_does_not_change_the_fingerprint() -> None:
     one, moved, other = (spec.fingerprint(Look(at=each)) for each in ("/a/list.csv", "../b/list.csv", "/a/c.csv"))
     assert one == moved != other
     assert spec.fingerprint(Look(at="http://a/x")) != spec.fingerprint(Look(at="http://b/x"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("https://b.test/a.warc.gz?X-Amz-Date=1&X-Amz-Signature=canary", "https://b.test/a.warc.gz"),
+        ("https://b.test/a.warc.gz?v=2&Signature=canary&Expires=9", "https://b.test/a.warc.gz?v=2"),
+        ("https://me:canary@b.test/a.warc.gz", "https://b.test/a.warc.gz"),
+        ("https://b.test/?page=2&sort=a", "https://b.test/?page=2&sort=a"),
+    ],
+)
+def test_no_secret_of_a_url_is_kept(tmp_path: Path, typed: str, kept: str) -> None:
+    crawl = spec.build(Crawl, {"sources": [typed]}, where="crawl")
+    assert spec.kept_values(crawl, tmp_path)["sources"] == [kept]
+    assert spec.fingerprint(crawl) == spec.fingerprint(spec.build(Crawl, {"sources": [kept]}, where="crawl"))

@@ -33,6 +33,10 @@ from .errors import UsageError, nearest
 
 T = TypeVar("T")
 _KEY = "vlcorpus.setting"
+_USER = re.compile(r"//[^/?#@]*@")
+_SIGNATURE = re.compile(
+    r"(?:X-Amz-|X-Goog-|AWSAccessKeyId=|GoogleAccessId=|Signature=|Expires=|Policy=|Key-Pair-Id=|sig=|se=|sv=|sp=|sr=)", re.I
+)
 MOST_INT = 2**53  # what every reader of JSON takes for the same number
 
 
@@ -251,14 +255,24 @@ def _with_paths(cls: type, values: Mapping[str, Any], change: Callable[[str], st
 
 
 def _last_name(text: str) -> str:
-    return text if "://" in text else os.path.basename(os.path.normpath(text))
+    return _unsigned(text) if "://" in text else os.path.basename(os.path.normpath(text))
+
+
+def _unsigned(url: str) -> str:
+    """A URL without what lets whoever reads it in: user name, password, and the signature of a presigned address."""
+    url = _USER.sub("//", url, count=1)
+    path, mark, query = url.partition("?")
+    if not mark or not _SIGNATURE.search(query):
+        return url
+    left = "&".join(part for part in query.split("&") if not _SIGNATURE.match(part))
+    return f"{path}?{left}" if left else path
 
 
 def _kept(text: str, folder: Path) -> str:
     lead, place = ("", text) if os.path.exists(text) else _split(text)
     is_path = lead or os.path.isabs(place) or place.startswith(".") or os.path.exists(place)
     if "://" in text or not place or not is_path:
-        return text
+        return _unsigned(text) if "://" in text else text
     relative = os.path.relpath(place, folder)
     return lead + (relative if relative.split(os.sep)[0] in {".", ".."} else os.path.join(".", relative))
 

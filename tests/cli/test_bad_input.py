@@ -80,7 +80,8 @@ def test_a_wrong_variable_of_the_environment_is_named(home: Path) -> None:
 
 def test_a_wrong_recipe_is_refused_before_anything_runs(home: Path) -> None:
     with LoopbackServer() as server:
-        crawl = f"stages:\n  - crawl: {{sources: ['{server.url('/ok')}'], allow_private: [127.0.0.0/8]}}\n"
+        polite = "contact: me@example.org, allow_private: [127.0.0.0/8]"
+        crawl = f"stages:\n  - crawl: {{sources: ['{server.url('/ok')}'], {polite}}}\n"
         for entry, error, hint in (
             ("flter: {}", "own.yaml, stage 2: no stage 'flter'", "did you mean 'filter'?"),
             ("filter: {min_smi: 1}", "unknown key 'min_smi' (own.yaml, stage 2 filter)", "did you mean 'min_sim'?"),

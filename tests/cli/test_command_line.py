@@ -15,6 +15,7 @@ import pytest
 
 from tests.cli.shell import COMMAND, REPOSITORY, environment, files, start, vlcorpus
 from tests.net.server import Exchange, LoopbackServer
+from vlcorpus.io.commit import TEMPORARY
 
 LIST = "url,caption\nhttp://127.0.0.1:8999/a.jpg,a cat\n"
 PAGE = b'<html><body><img src="/cat.jpg" alt="a cat in the sun"></body></html>'
@@ -38,7 +39,8 @@ class Site:
         return True
 
     def crawl(self, corpus: str) -> tuple[str, ...]:
-        return ("crawl", corpus, self.server.url("/page"), "--allow-private", "127.0.0.0/8", "--workers", "1")
+        polite = ("--contact", "me@example.org", "--delay", "0", "--allow-private", "127.0.0.0/8")
+        return ("crawl", corpus, self.server.url("/page"), *polite, "--workers", "1")
 
 
 @pytest.fixture
@@ -87,7 +89,8 @@ def test_a_signal_ends_it_with_a_line_and_the_same_command_resumes(
         ".lock",
         "corpus.yaml",
     ]
-    assert not [name for name, (is_folder, _, _) in files(home / "birds" / "sources").items() if not is_folder]
+    left = [name for name, (is_folder, _, _) in files(home / "birds" / "sources").items() if not is_folder]
+    assert all(Path(name).name.startswith(TEMPORARY) for name in left)
     site.open.set()
     again = vlcorpus(*site.crawl("birds"), cwd=home)
     assert (again.code, "crawl: 1 of 1 kept" in again.err) == (0, True), again
@@ -95,10 +98,11 @@ def test_a_signal_ends_it_with_a_line_and_the_same_command_resumes(
 
 def test_json_is_one_document_on_stdout_and_nothing_else(home: Path) -> None:
     looked = vlcorpus("import", "birds", "urls.csv", "--dry-run", "--json", cwd=home)
-    assert [(each["stage"], each["todo"]) for each in json.loads(looked.out)] == [("import", 1)]
+    assert [(each["stage"], each["todo"]) for each in json.loads(looked.out)] == [("read", 1), ("import", 1)]
     assert looked.err == "" and not (home / "birds").exists()
     done = vlcorpus("import", "birds", "urls.csv", "--json", cwd=home)
-    (found,) = json.loads(done.out)
+    read, found = json.loads(done.out)
+    assert (read["stage"], read["seen"]) == ("read", 1)
     assert (found["stage"], found["seen"], found["kept"], done.err) == ("import", 1, 1, "")
     again = vlcorpus("import", "birds", "urls.csv", "--json", cwd=home)
     assert json.loads(again.out)[0]["units"] == {"unchanged": 1}
@@ -106,15 +110,13 @@ def test_json_is_one_document_on_stdout_and_nothing_else(home: Path) -> None:
 
 def test_a_dry_run_shows_the_plan_and_writes_nothing(home: Path) -> None:
     looked = vlcorpus("import", "birds", "urls.csv", "--dry-run", cwd=home)
-    assert looked.out.splitlines() == [
-        "stage   makes       done  stale  to do",
-        "import  candidates     0      0      1",
-    ]
+    assert [line.split()[0] for line in looked.out.splitlines()] == ["stage", "read", "import"]
+    assert looked.out.splitlines()[2].split() == ["import", "candidates", "0", "0", "1"]
     assert (looked.code, looked.err, [*files(home)]) == (0, "", ["urls.csv"])
     (home / "own.yaml").write_text("stages: [{import: {source: urls.csv}}, {filter: {min_sim: 0.3}}]")
     looked = vlcorpus("run", "own.yaml", "birds", "--dry-run", cwd=home)
     assert [line.split()[0] for line in looked.out.splitlines()] == [
-        "stage", "import", "download", "embed", "score", "filter",
+        "stage", "read", "import", "download", "embed", "score", "filter",
     ]  # fmt: skip
     assert sorted(files(home)) == ["own.yaml", "urls.csv"]
     assert vlcorpus("import", "birds", "urls.csv", cwd=home).code == 0

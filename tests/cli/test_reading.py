@@ -113,7 +113,7 @@ def test_show_says_why_there_is_no_image(run: Run, corpus: Corpus) -> None:
 def test_show_says_why_a_pair_was_refused(run: Run, corpus: Corpus) -> None:
     planted = next(pair for pair in small().site.planted if pair.fault == "noai_page")
     code, out, _ = run("show", corpus.path, identity.uid(planted.url, planted.alt_text).hex())
-    assert code == 0 and "rejected    optout: The page opts out of this use." in out
+    assert code == 0 and "rejected    optout: The page, the image or their site opts out of this use." in out
 
 
 def test_show_of_an_unknown_uid_is_an_error(run: Run, corpus: Corpus) -> None:

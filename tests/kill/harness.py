@@ -33,6 +33,7 @@ from tests.kill.hook.sitecustomize import RECORD
 from vlcorpus import schema
 from vlcorpus.io import table, tar
 from vlcorpus.io.commit import TEMPORARY
+from vlcorpus.web import warc
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOOK = Path(__file__).resolve().parent / "hook"
@@ -286,6 +287,9 @@ def _read(path: Path) -> None:
         with safetensors.safe_open(path, "numpy") as weights:
             for name in weights.keys():  # noqa: SIM118 - it is no dict
                 weights.get_tensor(name)
+    elif path.name.endswith(".warc.gz"):
+        if any(page.reason in {"bad_warc_record", "truncated_warc"} for page in warc.pages(path)):
+            raise ValueError("a record is damaged")
     elif path.suffix == ".json":
         json.loads(path.read_text("utf-8"))
 
@@ -314,6 +318,11 @@ def _digest(path: Path) -> str:
         name = marks.get(b"vlcorpus.table", b"").decode()
         if name and schema.table(name).volatile:
             return table.digest(table.read(path, name), name)
+    if path.name.endswith(".warc.gz") and not path.name.startswith(TEMPORARY):
+        # Without dates, and without robots.txt and its like, which each run asks for.
+        pages = [each for each in warc.pages(path) if not each.site_file]
+        found = [(page.url, page.status, page.body.decode("latin-1")) for page in pages]
+        return hashlib.sha256(json.dumps(found).encode()).hexdigest()
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -21,6 +21,7 @@ from vlcorpus.world.site import WorldSettings, write_site
 from vlcorpus.world.trusted import write_trusted
 
 PAIRS, TRUSTED, EXAM, SEED = 100, 60, 24, 11
+CONTACT = "http://world.test/contact"
 _TRAINING = {"steps": 2, "batch_size": 16, "seeds": [0, 1]}
 
 
@@ -51,7 +52,7 @@ def web_walk(place: Path, world: Served, *, model: Path) -> Walk:
     network = {"allow_private": ["127.0.0.0/8"], "connect_to": list(world.connect_to)}
     exports = "{corpus}/../exports"
     stages: list[dict[str, object]] = [
-        {"crawl": {"sources": ["http://world.test/"], "chunk": 3, **network}},
+        {"crawl": {"sources": ["http://world.test/"], "chunk": 3, "contact": CONTACT, "delay": 0, **network}},
         {"download": {"image_size": 64, "min_image_size": 16, **network}},
         {"embed": {"model": str(model)}},
         {"score": {"score": "similarity"}},

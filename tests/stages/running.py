@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
+from vlcorpus import schema
 from vlcorpus.corpus import Corpus
 from vlcorpus.io import table
 from vlcorpus.pipeline.executor import LocalExecutor
@@ -44,11 +47,20 @@ def rows(corpus: Corpus, table_name: str) -> list[dict[str, Any]]:
     ]
 
 
-def contents(corpus: Corpus, layer: str) -> dict[str, bytes]:
-    """The bytes of every file of a layer but its stats files, whose times differ."""
+def contents(corpus: Corpus, layer: str) -> dict[str, bytes | str]:
+    """The bytes of every file of a layer but its stats files, whose times differ; of tables with volatile columns the
+    digest of the others."""
     folder = corpus.layer(layer).folder
     files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".json")
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(files)}
+    return {path.relative_to(folder).as_posix(): _content(path) for path in sorted(files)}
+
+
+def _content(path: Path) -> bytes | str:
+    if path.suffix == ".parquet":
+        name = (pq.read_schema(path).metadata or {}).get(b"vlcorpus.table", b"").decode()
+        if name and schema.table(name).volatile:
+            return table.digest(table.read(path, name), name)
+    return path.read_bytes()
 
 
 def write_list(path: Path, pairs: Iterable[tuple[str, str]]) -> str:

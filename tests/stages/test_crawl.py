@@ -17,12 +17,12 @@ from vlcorpus.cli import running
 from vlcorpus.corpus import Corpus
 from vlcorpus.errors import SourceError, UsageError
 from vlcorpus.io import table
-from vlcorpus.stages import crawl as module
 from vlcorpus.stages.crawl import Crawl
 from vlcorpus.world.planted import ORIGIN, Planted
 from vlcorpus.world.server import Served
 from vlcorpus.world.site import Site, WorldSettings, write_site
 
+CONTACT = "http://world.test/contact"
 LOOPBACK = ("127.0.0.0/8",)
 
 
@@ -51,7 +51,7 @@ def crawled(site: Site, tmp_path_factory: pytest.TempPathFactory) -> tuple[Corpu
 
 def crawl(path: Path, sources: list[str], *, shard_rows: int = 20, **more: Any) -> tuple[Corpus, Crawl]:
     corpus = Corpus.create(path, shard_rows=shard_rows)
-    stage = Crawl(sources=tuple(sources), **{"chunk": 3, **more})
+    stage = Crawl(sources=tuple(sources), **{"chunk": 3, "contact": CONTACT, "delay": 0.0, **more})
     do(corpus, [stage])
     return corpus, stage
 
@@ -144,7 +144,8 @@ def test_private_addresses_are_refused_and_may_be_tried_again(
         assert "--allow-private" in raised.value.hint
         assert not log.exists() or not log.read_text()
         corpus = Corpus.open(tmp_path / "c")
-        assert corpus.layers("sources") == () and corpus.layer("candidates").units() == ()
+        assert not any(corpus.layer(f"sources/{name}").units() for name in corpus.layers("sources"))
+        assert corpus.layer("candidates").units() == ()
         crawl(tmp_path / "c", [f"{ORIGIN}/"], obey_robots=obey, **network)
         assert rows(corpus, "candidates")
 
@@ -166,7 +167,9 @@ def test_a_killed_crawl_asks_for_no_page_twice(
     for shard in corpus.layer("candidates").units():
         corpus.layer("candidates").path(f"{shard}.json").unlink()
     with served(site, log) as network:  # another port: where a mirror is does not matter
-        assert done(do(corpus, [Crawl(sources=stage.sources, chunk=3, **network)])) == ["candidates/all"]
+        assert done(do(corpus, [Crawl(sources=stage.sources, chunk=3, contact=CONTACT, delay=0.0, **network)])) == [
+            "candidates/all"
+        ]
     asked = {line.split()[1] for line in log.read_text().splitlines()}
     assert asked and not asked & {url.removeprefix(ORIGIN) for url in committed}
     assert contents(corpus, "candidates") == whole
@@ -177,7 +180,9 @@ def test_the_same_crawl_again_asks_for_nothing(
 ) -> None:
     corpus, stage, _ = crawled
     with served(site, tmp_path / "log") as network:
-        assert done(do(corpus, [Crawl(sources=stage.sources, chunk=3, **network)]), "unchanged") == ["candidates/all"]
+        assert done(
+            do(corpus, [Crawl(sources=stage.sources, chunk=3, contact=CONTACT, delay=0.0, **network)]), "unchanged"
+        ) == ["candidates/all"]
     assert not (tmp_path / "log").exists() or not (tmp_path / "log").read_text()
 
 
@@ -223,8 +228,28 @@ def visited(crawled: tuple[Corpus, Crawl, list[str]]) -> list[str]:
     return [row["url"] for row in pages(*crawled[:2]) if row["reason"] in (None, "optout")]
 
 
+PLACE = ("source", "source_kind", "source_file", "record_offset", "record_length", "found_at")
+
+
 def plain(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{name: value for name, value in row.items() if name != "source"} for row in found]
+    """Rows without where they were read."""
+    return [{name: value for name, value in row.items() if name not in PLACE} for row in found]
+
+
+def test_what_a_live_crawl_stored_gives_its_rows_again(
+    crawled: tuple[Corpus, Crawl, list[str]], tmp_path: Path
+) -> None:
+    corpus, stage, log = crawled
+    stored = stage.layer(corpus).path("warc")
+    again, _ = crawl(tmp_path / "c", [str(stored / "*.warc.gz")])
+    for name in ("candidates", "candidates-rejected"):
+        found = rows(corpus, name)
+        assert plain(rows(again, name)) == plain(found)
+        for row in found[:10]:
+            body = (stage.layer(corpus).folder.parent / row["source_file"]).read_bytes()[row["record_offset"] :]
+            assert row["page_url"].encode() in gzip.decompress(body[: row["record_length"]])
+    visited = [row for row in pages(corpus, stage) if row["reason"] != "robots_denied"]
+    assert len(log) == len(visited) + 3, "robots.txt, tdmrep.json and ai.txt, and each page once"
 
 
 def test_warc_files_give_what_the_live_pages_give(
@@ -256,14 +281,11 @@ def test_warc_files_and_seeds_in_one_command(
     )
 
 
-@pytest.mark.parametrize("chunk", [2, 3, 4])
 @pytest.mark.parametrize("keep", range(5))
 def test_a_killed_reading_of_warc_files_goes_on(
-    site: Site, crawled: tuple[Corpus, Crawl, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    chunk: int, keep: int,
-) -> None:  # fmt: skip
-    """Files of 4, 0, 4 and 1 pages, so that parts end with a file, inside it, and not at all."""
-    monkeypatch.setattr(module, "WARC_CHUNK", chunk)
+    site: Site, crawled: tuple[Corpus, Crawl, list[str]], tmp_path: Path, keep: int
+) -> None:
+    """Files of 4, 0, 4 and 1 pages, of which so many were done; then the same at two workers."""
     urls = visited(crawled)
     pieces = {"a": urls[:4], "c": urls[4:8], "d": urls[8:9]}
     files = [write_warc(tmp_path / f"{name}.warc.gz", site, some) for name, some in pieces.items()]
@@ -274,15 +296,18 @@ def test_a_killed_reading_of_warc_files_goes_on(
     files.insert(1, str(tmp_path / "b.warc"))
     stage = Crawl(sources=tuple(files))
     corpus = Corpus.create(tmp_path / "c", shard_rows=20)
-    work = stage.open(corpus)
-    work("all", lambda seen, kept: None)
-    before, found = contents(corpus, "candidates"), pages(corpus, stage)
-    assert [row["url"] for row in found] == urls[:9]
+    do(corpus, [stage])
     layer = stage.layer(corpus)
+    assert layer.units() == ("00000", "00001", "00002", "00003")
+    before, found, parts = contents(corpus, "candidates"), pages(corpus, stage), contents(corpus, layer.name)
+    assert [row["url"] for row in found] == urls[:9]
     for part in layer.units()[keep:]:
         layer.path(f"{part}.json").unlink()
-    work("all", lambda seen, kept: None)
+    layer.path("all_stats.json").unlink()
+    events = do(corpus, [stage], workers=2)
+    assert sorted(done(events)) == ["candidates/all", *(f"{layer.name}/{n:05d}" for n in range(keep, 4))]
     assert pages(corpus, stage) == found and contents(corpus, "candidates") == before
+    assert contents(corpus, layer.name) == parts
     whole = layer.stats("all")
     assert whole is not None and sum(whole["pages"].values()) == 9
 
@@ -296,7 +321,7 @@ def test_equal_names_in_other_folders_are_told_apart(
     corpus = Corpus.create(tmp_path / "c")
     first = stage.layer(corpus).name
     write_warc(tmp_path / "x" / "a.warc.gz", site, urls[2:3])
-    assert stage.layer(corpus).name != first
+    assert stage.located().layer(corpus).name != first
 
 
 def test_damaged_warc_records_are_rows_of_pages(site: Site, tmp_path: Path) -> None:
@@ -315,7 +340,7 @@ def test_dates_that_are_none_are_null(tmp_path: Path, date: str) -> None:
     (tmp_path / "a.warc").write_bytes(stored)
     corpus = Corpus.create(tmp_path / "c")
     stage = Crawl(sources=(str(tmp_path / "a.warc"),))
-    stage.open(corpus)("all", lambda seen, kept: None)
+    do(corpus, [stage])
     assert [(row["reason"], row["fetched_at"]) for row in pages(corpus, stage)] == [(None, None)]
 
 

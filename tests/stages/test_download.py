@@ -70,7 +70,7 @@ def crawled(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """Candidates in four shards, nothing downloaded."""
     corpus = Corpus.create(tmp_path_factory.mktemp("crawled") / "c", shard_rows=25)
     with served(site) as network:
-        do(corpus, [Crawl(sources=(f"{ORIGIN}/",), **network)])
+        do(corpus, [Crawl(sources=(f"{ORIGIN}/",), contact=f"{ORIGIN}/contact", delay=0.0, **network)])
     return corpus
 
 

@@ -93,7 +93,7 @@ def commands(demo: Demo) -> list[str]:
     return [
         f"serve: python -m vlcorpus.world.server {demo.folder}/world/site/site --port PORT",
         f"filter model: vlcorpus run demo-filter {demo.folder}/trusted",
-        f"crawl: vlcorpus crawl {corpus} http://world.test/ {network}",
+        f"crawl: vlcorpus crawl {corpus} http://world.test/ --contact http://world.test/contact --delay 0 {network}",
         f"download: vlcorpus download {corpus} --image-size 64 --min-image-size 16 {network}",
         f"embed: vlcorpus embed {corpus} --model {demo.folder}/trusted/probes/filter",
         f"filter: vlcorpus filter {corpus} --top-fraction 0.3 --decision filtered",

@@ -48,6 +48,9 @@ def do(
         plan = make_plan(corpus, stages)
         for stage in plan.added:
             output.note(f"{stages[-1].name} needs {stage.made()}: {stage.name} runs first")
+        for step in plan.steps:
+            for words in step.stage.notes():
+                output.note(words)
         progress = Progress(plan, quiet=as_json)
         try:
             with LocalExecutor(workers or default_workers()) as executor:

@@ -102,6 +102,7 @@ def make_plan(corpus: Corpus, stages: Sequence[Stage]) -> Plan:
 
 
 def _append(corpus: Corpus, steps: list[Step], stage: Stage, *, added: bool, pending: tuple[str, ...]) -> None:
+    stage = stage.located()
     followed = _maker(corpus, steps, stage, stage.follows, pending) if stage.follows else None
     upstream = []
     if followed is not None and steps[followed].stage.follows is None:
@@ -130,13 +131,14 @@ def _maker(corpus: Corpus, steps: list[Step], stage: Stage, name: str, pending: 
             return number
     if name in pending:
         return None
-    maker = registry.maker(corpus, name, stage)
+    own = stage.supplier(name)
+    maker = own or registry.maker(corpus, name, stage)
     if maker is None:
         if corpus.layer(name).folder.is_dir():
             return None
         raise UsageError(f"{stage.name} needs {name}, which {corpus.path} does not have", registry.how_to_make(name))
     trial = list(steps)
-    _append(corpus, trial, maker, added=True, pending=(*pending, name))
+    _append(corpus, trial, maker, added=own is None, pending=(*pending, name))
     new = Plan(corpus, tuple(trial)).outlook()[len(steps) :]
     if any(each.todo or each.stale or each.later for each in new):
         steps[:] = trial

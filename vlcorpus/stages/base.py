@@ -83,6 +83,18 @@ class Stage:
             return {source.name: source.digest(unit)}
         return {name: corpus.layer(name).digest_all() for name in self.wanted()}
 
+    def located(self) -> Stage:
+        """This stage with what its settings name looked up (files, lists behind a URL): called once a plan."""
+        return self
+
+    def notes(self) -> tuple[str, ...]:
+        """What a person should be told before the work begins."""
+        return ()
+
+    def supplier(self, name: str) -> Stage | None:
+        """A stage of this one's own that makes the wanted layer `name`; None where any stage may have made it."""
+        return None
+
     def settled(self, corpus: Corpus, unit: str) -> bool:
         """Whether a unit was made by other means and is not this stage's to make again."""
         return False

@@ -1,296 +1,272 @@
-"""crawl: pages and WARC files become candidates.
+"""crawl: WAT and WARC files, and live pages, become candidates.
 
-    vlcorpus crawl CORPUS https://example.com/ --max-pages 500
-    vlcorpus crawl CORPUS CC-MAIN-*.warc.gz
+    vlcorpus crawl CORPUS https://example.com/ --contact me@example.com --max-pages 500
+    vlcorpus crawl CORPUS 'CC-MAIN-*.warc.gz'
+    vlcorpus crawl CORPUS cc:CC-MAIN-2024-22 --files 8 --seed 1 --match birds.txt
 
-Live crawls go breadth-first from the seeds over links to the same hosts. They obey robots.txt, honour opt-outs, and
-are deterministic: pages are taken in the order in which their links were found, whatever answers first. A killed
-crawl goes on after the last committed chunk of pages without asking for them again: what was visited is enough to
-know what follows.
+Files are extracted one by one, by as many workers as there are (extract.py). Live crawls go breadth-first from their
+seeds (live.py). Then the rows of both are brought into one order, without duplicates, and cut into candidate shards
+(candidates.py).
 """
 
 from __future__ import annotations
 
-import glob
-import itertools
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+import re
+from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import spec
 from ..corpus import Corpus, Layer
 from ..errors import SourceError, UsageError
 from ..spec import setting
-from .base import Tell, UnitCommit, Work, count
+from .base import Stage, Tell, UnitCommit, Work
 from .content import digest_of
-from .network import Network, written
+from .network import Network
 
 if TYPE_CHECKING:
-    from ..net.optout import Evidence
-    from ..web.html import Page
-    from ..web.live import Visit
-    from ..web.warc import WarcPage
+    from ..web.sources import Resolved, SourceFile
 
-Row = dict[str, Any]
-Chunk = tuple[list[Row], list[Row]]  # rows of pages, rows of pairs
-WARC_CHUNK = 1_000  # pages a part
+COMMON_CRAWL = "https://data.commoncrawl.org"
+
+_CONTACT = re.compile(r"(?:mailto:)?[^\s@<>()]+@[^\s@<>()]+\.[^\s@<>()]+|https?://[^\s<>()]+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Crawl(Network):
-    """Find images and their words on live pages and in WARC files."""
+    """Find images and their words in WAT and WARC files and on live pages."""
 
     name = "crawl"
     makes = "candidates"
     creates = True
+    version = 2
 
     sources: tuple[str, ...] = setting(
-        help="Seed URLs (http, https), or WARC files (.warc, .warc.gz; globs work).", positional=True, path=True
+        help="WAT or WARC files (paths, globs, URLs, lists of them), cc:CC-MAIN-YYYY-WW, or seeds: pages, sitemaps.",
+        positional=True,
+        path=True,
     )
-    max_pages: int = setting(10_000, help="Pages of a live crawl.", least=1)
-    max_depth: int = setting(32, help="Links followed from a seed.", unit="links", least=0)
-    chunk: int = setting(64, help="Pages between two commits of a live crawl.", least=1, most=10_000)
+    profile: str = setting(
+        "full",
+        help="What counts as a pair in WAT files: all there is, LAION's rules, or exactly cc2dataset's.",
+        choices=("full", "laion", "compat"),
+        panel="Choosing",
+    )
+    keep_relative: bool = setting(
+        True, help="Join relative image URLs; LAION's own rules (profile laion) lost them.", panel="Choosing"
+    )
+    match: str | None = setting(
+        None, help="File of terms, one a line: keep only pairs whose words contain one.", path=True, panel="Choosing"
+    )
+    where: str | None = setting(
+        None, help="Keep only pairs for which this holds, as 'width >= 256 and language == \"en\"'.", panel="Choosing"
+    )
+    language: str = setting(
+        "pycld2",
+        help="What tells the language of the words; cld3 is what LAION used.",
+        choices=("pycld2", "cld3", "fasttext", "none"),
+        panel="Choosing",
+    )
+    max_texts_per_image: int | None = setting(
+        None, help="Pairs of one image, the first ones.", least=1, panel="Choosing"
+    )
+    max_images_per_text: int | None = setting(
+        None, help="Pairs with the same words, the first ones.", least=1, panel="Choosing"
+    )
+    against: tuple[str, ...] = setting(
+        (), help="Earlier corpora: what is in them is not taken again.", path=True, panel="Choosing"
+    )
+    files: int | None = setting(
+        None, help="Files of a Common Crawl, drawn without replacement; none takes all.", least=1, panel="Common Crawl"
+    )
+    seed: int = setting(0, help="Of that draw.", least=0, panel="Common Crawl")
+    kind: str = setting("wat", help="Files of a Common Crawl.", choices=("wat", "warc"), panel="Common Crawl")
+    base_url: str = setting(COMMON_CRAWL, help="Where they are fetched from.", panel="Common Crawl")
+    max_pages: int = setting(10_000, help="Pages of a live crawl.", least=1, panel="Live crawl")
+    max_pages_per_host: int | None = setting(None, help="Pages of one host.", least=1, panel="Live crawl")
+    max_depth: int = setting(32, help="Links followed from a seed.", unit="links", least=0, panel="Live crawl")
+    max_total_bytes: int | None = setting(
+        None, help="Bodies fetched in all.", unit="bytes", least=1, panel="Live crawl"
+    )
+    max_seconds: float | None = setting(
+        None,
+        help="Stop asking after this time; the same command goes on from there.",
+        unit="s",
+        least=0,
+        result=False,
+        panel="Live crawl",
+    )
+    scope: str = setting(
+        "host",
+        help="Where links are followed: hosts of the seeds, also those below them, or the seeds' folders.",
+        choices=("host", "domain", "prefix"),
+        panel="Live crawl",
+    )
+    include: tuple[str, ...] = setting((), help="Regular expressions; a link must contain one.", panel="Live crawl")
+    exclude: tuple[str, ...] = setting((), help="Regular expressions; a link must contain none.", panel="Live crawl")
+    sitemaps: bool = setting(False, help="Also begin with the sitemaps that robots.txt names.", panel="Live crawl")
+    strip_tracking: bool = setting(True, help="Take utm_source and its like out of links.", panel="Live crawl")
+    delay: float = setting(
+        1.0,
+        help="Least time between two requests to a host; a longer Crawl-delay wins.",
+        unit="s",
+        least=0,
+        most=3600,
+        result=False,
+        panel="Live crawl",
+    )
+    earlier: str | None = setting(
+        None,
+        help="An earlier crawl (a name under sources/): pages are asked for only if they changed since.",
+        panel="Live crawl",
+    )
+    chunk: int = setting(
+        64, help="Pages between two commits of a live crawl.", least=1, most=10_000, panel="Live crawl"
+    )
     shard_rows: int | None = setting(
         None, help="Rows of a shard; fixed when the corpus is created.", least=1, most=1_000_000, result=False
     )
 
+    def located(self) -> Stage:
+        self.check_network()
+        if not self.sources:
+            raise UsageError("nothing to crawl (crawl: sources)", "name WARC or WAT files, a cc: crawl, or seed URLs")
+        if self.files is None and any(source.startswith("cc:") for source in self.sources):
+            raise UsageError(
+                "a whole Common Crawl has some 90,000 files (crawl: files)", "say how many to draw, as --files 8"
+            )
+        found = replace(self)  # what an earlier look found is forgotten
+        assert found.found is not None
+        return found
+
+    @cached_property
+    def found(self) -> Resolved:
+        """The files and seeds that `sources` name, looked up once and sent along to the workers."""
+        from ..web import sources
+
+        return sources.resolve(
+            self.sources, files=self.files, seed=self.seed, kind=self.kind, base_url=self.base_url, network=self.reach()
+        )
+
+    @cached_property
+    def contents(self) -> dict[str, str]:
+        """Number, name and digest of each file; where it lies does not matter."""
+        from ..web import sources
+
+        named = {}
+        for number, file in enumerate(self.found.files):
+            path = sources.local(file)
+            digest = digest_of(path) if path is not None else sources.identity(file, network=self.reach())
+            named[f"{number}/{file.name}"] = digest
+        return named
+
+    @cached_property
+    def choosing(self) -> dict[str, str]:
+        """Digests of what else decides on rows."""
+        found = {"match": digest_of(Path(self.match))} if self.match is not None else {}
+        for path in self.against:
+            found[f"against/{Path(path).resolve().name}"] = Corpus.open(Path(path)).layer("candidates").digest_all()
+        return found
+
+    @cached_property
+    def source(self) -> str:
+        """The name of this crawl under sources/."""
+        return f"crawl-{spec.fingerprint(self, self.contents, self.choosing)[:8]}"
+
     def layer(self, corpus: Corpus) -> Layer:
-        return corpus.layer(f"sources/{self._source_name()}")
+        return corpus.layer(f"sources/{self.source}")
+
+    def wanted(self) -> tuple[str, ...]:
+        return (f"sources/{self.source}",) if self.found.files else ()
+
+    def notes(self) -> tuple[str, ...]:
+        return self.found.notes
+
+    def supplier(self, name: str) -> Stage | None:
+        from .extract import Extract
+
+        if name != f"sources/{self.source}":
+            return None
+        made = Extract(**{each.name: getattr(self, each.name) for each in spec.settings_of(type(self))})
+        made.__dict__.update(found=self.found, contents=self.contents, choosing=self.choosing, source=self.source)
+        return made
 
     def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
         from . import candidates
 
-        return self._contents() | {"candidates": candidates.digest(corpus, self._source_name())}
+        return self.contents | self.choosing | {"candidates": candidates.digest(corpus, self.source)}
 
     def check(self, corpus: Corpus) -> None:
-        from ..net.url import requestable
-        from ..web import warc
+        from .choosing import Choice
 
-        self.check_network()
-        if not self.sources:
-            raise UsageError("nothing to crawl (crawl: sources)", "name seed URLs or WARC files")
-        for path in self._files():
-            warc.pages(path)
-        for seed in self._seeds():
-            _, reason = requestable(seed)
-            if reason is not None:
-                raise UsageError(f"{seed!r} cannot be crawled: {reason}", "seeds are http and https URLs")
+        if self.found.seeds and (self.contact is None or not _CONTACT.fullmatch(self.contact)):
+            said = "none is given" if self.contact is None else f"{self.contact!r} is neither"
+            raise UsageError(
+                f"a live crawl needs a contact for site owners, a web or mail address; {said} (crawl: contact)",
+                "add --contact https://example.org/crawler or --contact me@example.org",
+            )
+        if self.found.seeds:
+            from . import live
 
-    def _seeds(self) -> list[str]:
-        return [source for source in self.sources if "://" in source]
+            live.check(self, corpus)
+        Choice(optout=self.optout, match=self.match, language=self.language, where=self.where)
+        for file in self.found.files:
+            self.check_file(file)
 
-    def _files(self) -> list[Path]:
-        """The WARC files, globs resolved, in order. SourceError for what is not there."""
-        found: list[Path] = []
-        for source in self.sources:
-            if "://" in source:
-                continue
-            matching = sorted(glob.glob(source)) if glob.has_magic(source) else [source]
-            if not matching or not all(Path(each).is_file() for each in matching):
-                raise SourceError(f"no WARC file at {source}", "seeds begin with http:// or https://; files must exist")
-            found += [Path(each) for each in matching]
-        return found
+    def check_file(self, file: SourceFile) -> None:
+        """Refuse a local file that is not what its name says, before any work."""
+        from ..web import sources, warc, wat
 
-    def _source_name(self) -> str:
-        return f"crawl-{spec.fingerprint(self, self._contents())[:8]}"
-
-    def _contents(self) -> dict[str, str]:
-        """Number, name and digest of each WARC file; where it lies does not matter."""
-        return {f"{number}/{path.name}": digest_of(path) for number, path in enumerate(self._files())}
+        path = sources.local(file)
+        if path is None:
+            return
+        if file.kind == "wat" or (not file.kind and wat.is_wat(path)):
+            return
+        if self.profile != "full":
+            raise UsageError(
+                f"profile {self.profile} is for WAT files, and {file.name} is not one", "leave --profile away"
+            )
+        warc.pages(path)
 
     def open(self, corpus: Corpus) -> Work:
         from . import candidates
 
         def crawl(unit: str, tell: Tell) -> None:
-            source = self._source_name()
-            layer = corpus.layer(f"sources/{source}")
-            parts = _Parts(self, corpus, layer, tell)
-            for path in self._files():
-                for chunk in self._from_warc(path, parts):
-                    parts.write(*chunk)
-            if self._seeds():
-                for chunk in self._from_web(parts):
-                    parts.write(*chunk)
-            if not layer.units():
-                parts.write([], [])
-            seen, kept, rejected = candidates.cut(self, corpus, source, kind="crawl", tell=tell)
-            with self.commit(corpus, unit) as commit:
-                commit.finish(seen=seen, kept=kept, rejected=rejected, pages=dict(sorted(parts.pages.items())))
+            from .live import crawl_live
+
+            layer = self.layer(corpus)
+            ended = crawl_live(self, corpus, len(self.found.files), tell) if self.found.seeds else None
+            dropped: Counter[str] = Counter()
+            pages: Counter[str] = Counter()
+            for part in layer.units():
+                stats = layer.stats(part) or {}
+                dropped += Counter(stats.get("dropped", {}))
+                pages += Counter(stats.get("pages", {}))
+            seen, kept, rejected = candidates.cut(
+                self,
+                corpus,
+                self.source,
+                kind="crawl",
+                tell=tell,
+                max_texts_per_image=self.max_texts_per_image,
+                max_images_per_text=self.max_images_per_text,
+                against=[Path(path) for path in self.against],
+            )
+            # A crawl that ran out of time is not done: the same command goes on.
+            inputs = self.inputs(corpus, unit) | ({"ended": ended} if ended == "max_seconds" else {})
+            with UnitCommit(self, corpus, layer, unit, inputs) as commit:
+                commit.finish(
+                    seen=seen + dropped.total(),
+                    kept=kept,
+                    rejected=rejected + dropped,
+                    dropped=dict(sorted(dropped.items())),
+                    pages=dict(sorted(pages.items())),
+                    ended=ended,
+                )
 
         return crawl
 
-    def _from_warc(self, path: Path, parts: _Parts) -> Iterator[Chunk]:
-        """Chunks of one file; pages of chunks that are committed already are not parsed again."""
-        from ..web import warc
 
-        found = warc.pages(path)
-        for first in found:
-            chunk = itertools.chain((first,), itertools.islice(found, WARC_CHUNK - 1))
-            if parts.has_next():
-                deque(chunk, maxlen=0)
-                parts.skip()
-            else:
-                yield self._chunk(chunk)
-
-    def _chunk(self, stored: Iterable[WarcPage]) -> Chunk:
-        from ..web import html
-
-        pages: list[Row] = []
-        pairs: list[Row] = []
-        for found in stored:
-            page = None
-            if found.reason is None:
-                page = html.extract(found.body, url=found.url, headers=found.headers)
-            reason = found.reason or (self._refusal(page.optout) if page else None)
-            own = list(self._rows(page, reason))
-            pages.append(
-                {
-                    "url": found.url,
-                    "depth": 0,
-                    "status": found.status,
-                    "reason": reason,
-                    "pairs": len(own),
-                    "links": None,
-                    "fetched_at": _time(found.date),
-                }
-            )
-            pairs += own
-        return pages, pairs
-
-    def _from_web(self, parts: _Parts) -> Iterator[Chunk]:
-        from ..net.fetch import Fetcher
-        from ..web import html, live
-        from ..web.frontier import Frontier
-
-        frontier = Frontier(self._seeds(), max_pages=self.max_pages, max_depth=self.max_depth)
-        frontier.replay(parts.visited())
-        most = min(self.max_bytes, live.PAGE_LIMITS.max_bytes)
-        limits = replace(live.PAGE_LIMITS, max_bytes=most, total_seconds=self.timeout)
-        with ExitStack() as stack:
-            robots = delay = None
-            if (asked := self.robots()) is not None:
-                robots, delay = asked[0], asked[0].crawl_delay
-                stack.enter_context(asked[1])
-            fetcher = Fetcher(self.manners(), limits, live.ACCEPT, live.refuse_other_types, delay=delay)
-            stack.enter_context(fetcher)
-            for visits in live.visit_chunks(
-                frontier, fetcher, robots, html.extract, chunk=self.chunk, refuse=self._refusal
-            ):
-                if not parts.pages and not any(visit.page or visit.links for visit in visits):
-                    raise _nowhere(visits)
-                now = datetime.now(UTC)
-                pages: list[Row] = []
-                pairs: list[Row] = []
-                for visit in visits:
-                    own = list(self._rows(visit.page, visit.reason))
-                    pages.append(
-                        {
-                            "url": visit.url,
-                            "depth": visit.depth,
-                            "status": visit.status,
-                            "reason": visit.reason,
-                            "pairs": len(own),
-                            "links": list(visit.links),
-                            "fetched_at": now,
-                        }
-                    )
-                    pairs += own
-                yield pages, pairs
-
-    def _refusal(self, evidence: tuple[Evidence, ...]) -> str | None:
-        from ..net import optout
-
-        return optout.denied(evidence) if self.optout == "drop" else None
-
-    def _rows(self, page: Page | None, reason: str | None) -> Iterator[Row]:
-        """The page's pairs; on a page that opts out each is rejected for that."""
-        if page is None:
-            return
-        evidence = written(page.optout)
-        for pair in page.pairs:
-            yield {
-                "url": pair.url,
-                "alt_text": pair.alt_text,
-                "page_url": page.url,
-                "page_title": page.title or None,
-                "context": pair.context or None,
-                "page_language": page.language or None,
-                "licence": page.licence,
-                "optout": evidence,
-                "reason": reason or pair.reason,
-            }
-
-
-class _Parts:
-    """The committed parts of a crawl's source: what a killed crawl resumes from."""
-
-    def __init__(self, stage: Crawl, corpus: Corpus, layer: Layer, tell: Tell) -> None:
-        self._stage, self._corpus, self._layer, self._tell = stage, corpus, layer, tell
-        self._next = 0
-        self._done = set(layer.units())
-        self._seen = self._kept = 0
-        self.pages: Counter[str] = Counter()
-
-    def has_next(self) -> bool:
-        return f"{self._next:05d}" in self._done
-
-    def skip(self) -> None:
-        from ..io import table
-
-        rows = table.read(self._layer.path(f"pages/{self._next:05d}.parquet"), "pages", only=["reason"])
-        self._count(rows.column("reason").to_pylist())
-        self._next += 1
-
-    def visited(self) -> Iterator[tuple[str, int, Sequence[str]]]:
-        """Pages of the committed parts, in order, as (url, depth, links)."""
-        from ..io import table
-
-        while self.has_next():
-            path = self._layer.path(f"pages/{self._next:05d}.parquet")
-            for row in table.rows(path, "pages", only=["url", "depth", "links"]):
-                yield row["url"], row["depth"], row["links"] or ()
-            self.skip()
-
-    def write(self, pages: list[Row], pairs: list[Row]) -> None:
-        from ..io import table
-
-        unit = f"{self._next:05d}"
-        source = self._layer.name
-        with UnitCommit(self._stage, self._corpus, self._layer, unit, {"source": source, "part": unit}) as commit:
-            table.write(commit, f"pages/{unit}.parquet", table.columns(pages, "pages"), "pages")
-            table.write(commit, f"pairs/{unit}.parquet", table.columns(pairs, "extracted"), "extracted")
-            reasons = count([row["reason"] for row in pairs])
-            commit.finish(seen=len(pairs), kept=len(pairs) - reasons.total(), rejected=reasons)
-        self._seen += len(pairs)
-        self._kept += len(pairs) - reasons.total()
-        self._tell(self._seen, self._kept)
-        self._count([row["reason"] for row in pages])
-        self._next += 1
-
-    def _count(self, reasons: Sequence[str | None]) -> None:
-        self.pages += Counter(reason or "visited" for reason in reasons)
-
-
-def _nowhere(visits: Sequence[Visit]) -> SourceError:
-    """No seed could be visited: said before anything is committed, so that the next try asks again."""
-    listed = ", ".join(f"{visit.url}: {visit.reason}" for visit in visits[:3])
-    hints = {
-        "robots_unreachable": "is the address right? one that is not public needs --allow-private NETWORK",
-        "private_address": "an address that is not public needs --allow-private NETWORK, as 127.0.0.0/8",
-        "robots_denied": "robots.txt says no; ask the site's owner",
-    }
-    hint = hints.get(visits[0].reason or "", "open it in a browser: is it there, and is it a page?")
-    return SourceError(f"no seed could be visited ({listed})", hint)
-
-
-def _time(said: str) -> datetime | None:
-    """A WARC-Date in UTC; None where it is not one."""
-    try:
-        found = datetime.fromisoformat(said)
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
+__all__ = ["Crawl", "SourceError"]

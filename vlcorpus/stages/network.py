@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..net.fetch import Fetcher, Manners
     from ..net.optout import Evidence
     from ..net.robots import Robots
+    from ..web.sources import Reach
 
 TOKEN = "vlcorpus"  # what robots.txt and scoped opt-outs call us
 
@@ -27,7 +28,7 @@ class Network(Stage):
     obey_robots: bool = setting(True, help="Ask robots.txt first and request nothing that it denies.", panel="Network")
     optout: str = setting(
         "drop",
-        help="What to do with pages and images that opt out (noai, noimageai, noindex, TDM reservation …).",
+        help="What to do with pages and images that opt out (robots directives, TDM reservation, AI preferences …).",
         choices=("drop", "tag"),
         panel="Network",
     )
@@ -74,6 +75,12 @@ class Network(Stage):
             return None
         fetcher = Fetcher(self.manners(), ROBOTS_LIMITS)
         return Robots(fetcher.fetch, TOKEN), fetcher
+
+    def reach(self) -> Reach:
+        """With these manners, to files named by URL."""
+        from ..web.sources import Reach
+
+        return Reach(self.manners())
 
     def manners(self) -> Manners:
         from ..net.fetch import Manners

@@ -35,6 +35,12 @@ _STAGES = {
     "report": "report:WriteReport",
 }
 
+# What other stages put in front of themselves; no commands of their own.
+_INNER = {
+    "extract": "extract:Extract",
+    "read": "import_lists:ReadLists",
+}
+
 # Which stage makes a layer, by the first part of the layer's name.
 _MAKERS = {
     "shards": "download",
@@ -63,9 +69,10 @@ def names() -> tuple[str, ...]:
 @cache
 def stage(name: str) -> type[Stage]:
     """The stage class called `name`."""
-    if name not in _STAGES:
+    place = _STAGES.get(name) or _INNER.get(name)
+    if place is None:
         raise UsageError(f"no stage {name!r}", nearest(name, _STAGES))
-    module, _, cls = _STAGES[name].partition(":")
+    module, _, cls = place.partition(":")
     found: type[Stage] = getattr(import_module(f".{module}", __package__), cls)
     return found
 
