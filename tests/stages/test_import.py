@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import random
 import tarfile
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,11 +19,14 @@ from tests.stages.running import contents, do, done, here, rows, write_list
 from vlcorpus import schema
 from vlcorpus.cli import running
 from vlcorpus.corpus import Corpus
-from vlcorpus.errors import SourceError, UsageError, VlcorpusError
+from vlcorpus.errors import ShardsFailed, SourceError, UsageError, VlcorpusError
 from vlcorpus.identity import content_id, uid
+from vlcorpus.io import table
+from vlcorpus.stages import candidates, import_lists
 from vlcorpus.stages.base import Stage
 from vlcorpus.stages.download import Download
 from vlcorpus.stages.import_ import Import
+from vlcorpus.views.verify import verify
 
 ROWS = [
     ("http://a.test/1.jpg", 'a cat, "sitting"'),
@@ -101,7 +106,103 @@ def test_a_folder_of_lists_is_one_source(tmp_path: Path) -> None:
     (tmp_path / "lists" / "README").write_text("what is beside the lists does not matter")
     assert done(do(corpus, [stage]), "unchanged") == ["candidates/all"]
     write_list(tmp_path / "lists" / "part-3.csv", [("http://a.test/3.jpg", "a")])
-    assert done(do(corpus, [stage])) == ["candidates/all"]
+    events = do(corpus, [stage], workers=2)
+    parts = [f"{stage.located().layer(corpus).name}/{number:05d}" for number in range(4)]
+    assert sorted(done(events)) == ["candidates/all", *parts]
+    assert done(events)[-1] == "candidates/all"
+
+
+def write_parquet(path: Path, urls: list[str | None], texts: list[str], group: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"URL": urls, "TEXT": texts, "similarity": [0.3] * len(urls)}), path, row_group_size=group)
+
+
+@pytest.fixture
+def lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three lists, of which the parquet ones are read in four stretches and one; rows that repeat, and bad ones."""
+    monkeypatch.setattr(import_lists, "SPAN_ROWS", 25)
+    chance = random.Random(5)
+    for name, count in (("a.parquet", 90), ("c.parquet", 20)):
+        urls = [
+            chance.choice(["data:x", None, *(f"http://a.test/{chance.randrange(70)}" for _ in "1234")])
+            for _ in range(count)
+        ]
+        write_parquet(tmp_path / "lists" / name, urls, [f"words {chance.randrange(3)}" for _ in urls], group=10)
+    write_list(tmp_path / "lists" / "b.csv", [(f"http://a.test/{number}", "words 0") for number in range(0, 100, 7)])
+    return tmp_path / "lists"
+
+
+def test_parts_are_stretches_of_lists(tmp_path: Path, lists: Path) -> None:
+    corpus = Corpus.create(tmp_path / "c", shard_rows=8)
+    stage = Import(source=str(lists))
+    here(corpus, stage)
+    layer = stage.layer(corpus)
+    found = [list(table.rows(layer.path(f"pairs/{part}.parquet"), "extracted")) for part in layer.units()]
+    assert [(len(part), part[0]["source_file"], part[0]["record_offset"]) for part in found] == [
+        *((20, "a.parquet", start) for start in (0, 20, 40, 60)),
+        (10, "a.parquet", 80),
+        (15, "b.csv", 0),
+        (20, "c.parquet", 0),
+    ]
+    for part, listed in zip(layer.units(), found, strict=True):
+        stats = layer.stats(part) or {}
+        assert stats["seen"] == stats["kept"] + sum(stats["rejected"].values()) == len(listed)
+        assert layer.path(f"scores/{part}.parquet").is_file() == (listed[0]["source_file"] != "b.csv")
+    assert [row["record_offset"] for part in found[:5] for row in part] == [*range(90)]
+    whole = layer.stats("all") or {}
+    assert whole["seen"] == len(rows(corpus, "candidates")) + len(rows(corpus, "candidates-rejected")) == 125
+    assert verify(corpus).findings == ()
+
+
+def test_words_are_named_where_they_are_counted(tmp_path: Path, lists: Path) -> None:
+    for most in (None, 2):
+        corpus = Corpus.create(tmp_path / f"c{most}")
+        stage = Import(source=str(lists), max_images_per_text=most)
+        here(corpus, stage)
+        part = table.read(stage.layer(corpus).path("pairs/00000.parquet"), "extracted")
+        named = len(part) - part.column("text_id").null_count
+        assert named == (0 if most is None else part.column("reason").null_count)
+        counts = Counter(row["alt_text"] for row in rows(corpus, "candidates"))
+        images = {(row["alt_text"], row["image_id"]) for row in rows(corpus, "candidates")}
+        assert (max(Counter(text for text, _ in images).values()) == most) == (most is not None) and counts
+
+
+def test_workers_and_kills_change_nothing(tmp_path: Path, lists: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Import(source=str(lists))
+    plain = Corpus.create(tmp_path / "plain", shard_rows=8)
+    monkeypatch.setattr(candidates, "_WRITERS", 1)
+    here(plain, stage)
+    monkeypatch.setattr(candidates, "_WRITERS", 8)
+    layers = ("candidates", "scores/list", stage.layer(plain).name)
+    whole = {name: contents(plain, name) for name in layers}
+    assert len(whole["candidates"]) > 16
+    corpus = Corpus.create(tmp_path / "c", shard_rows=8)
+    reader = import_lists.reader(stage)
+    read = reader.open(corpus)
+    for unit in ("00004", "00001"):  # as far as two workers came
+        read(unit, lambda seen, kept: None)
+    kept = stage.layer(corpus).path("pairs/00001.parquet").stat().st_mtime_ns
+    here(corpus, stage)
+    assert {name: contents(corpus, name) for name in layers} == whole
+    assert stage.layer(corpus).path("pairs/00001.parquet").stat().st_mtime_ns == kept
+    for name, left in (("candidates", "00003"), ("scores/list", "00005"), (stage.layer(corpus).name, "00002")):
+        corpus.layer(name).path(f"{left}.json").unlink()
+    corpus.layer("candidates").path("00003.parquet").write_bytes(b"half")
+    stage.layer(corpus).path("all_stats.json").unlink()
+    here(corpus, stage)
+    assert {name: contents(corpus, name) for name in layers} == whole
+    assert verify(corpus).findings == ()
+
+
+def test_a_list_that_is_damaged_inside_holds_back_no_other_part(tmp_path: Path, lists: Path) -> None:
+    body = bytearray((lists / "c.parquet").read_bytes())
+    body[4:60] = bytes(56)
+    (lists / "c.parquet").write_bytes(body)
+    corpus = Corpus.create(tmp_path / "c", shard_rows=8)
+    with pytest.raises(ShardsFailed):
+        do(corpus, [Import(source=str(lists))], workers=2)
+    assert len(corpus.layer(f"sources/{corpus.layers('sources')[0]}").units()) > 1
+    assert corpus.layer("candidates").units() == ()
 
 
 def picture(side: int, shade: int, form: str = "JPEG") -> bytes:
@@ -263,3 +364,74 @@ def test_what_is_no_list_is_refused_before_anything_is_made(tmp_path: Path) -> N
             running.do(tmp_path / "c", [stage], workers=1, dry_run=False, as_json=False)
         assert raised.value.hint, name
         assert not (tmp_path / "c").exists(), name
+
+
+def test_coco_with_several_captions_a_picture(tmp_path: Path) -> None:
+    root = tmp_path / "coco"
+    (root / "val2017").mkdir(parents=True)
+    (root / "annotations").mkdir()
+    for number in range(3):
+        (root / "val2017" / f"{number}.jpg").write_bytes(picture(64, 40 * number))
+    said = [(0, "one"), (1, "two"), (0, "eins"), (1, "two"), (7, "of no picture")]
+    whole = {
+        "images": [{"id": number, "file_name": f"{number}.jpg", "license": 4} for number in range(3)],
+        "annotations": [{"image_id": number, "caption": text} for number, text in said],
+        "licenses": [{"id": 4, "url": "http://creativecommons.org/licenses/by/2.0/"}],
+    }
+    (root / "annotations" / "captions_val2017.json").write_text(json.dumps(whole))
+    corpus = Corpus.create(tmp_path / "c")
+    stage = Import(source=str(root))
+    do(corpus, [stage])
+    assert [(row["caption"], row["key"], row["image_key"]) for row in rows(corpus, "shards")] == [
+        ("one", "000000000", "000000000"),
+        ("eins", "000000001", "000000000"),
+        ("two", "000000002", "000000002"),
+    ]
+    refused = sorted(row["reason"] for row in rows(corpus, "candidates-rejected"))
+    assert refused == ["bad_row", "duplicate_pair", "no_caption"]
+    assert {(row["licence"], row["licence_scope"]) for row in rows(corpus, "candidates")} == {
+        ("http://creativecommons.org/licenses/by/2.0/", "list")
+    }
+    assert verify(corpus).findings == ()
+    assert done(do(corpus, [stage]), "unchanged") == ["candidates/all"]
+    whole["annotations"] = [{"image_id": 2, "caption": "three"}]
+    (root / "annotations" / "captions_val2017.json").write_text(json.dumps(whole))
+    assert done(do(corpus, [stage])) == ["candidates/all"]
+
+
+def test_captions_from_elsewhere_and_classes(tmp_path: Path) -> None:
+    root = tmp_path / "pictures"
+    for number, name in enumerate(("big_dog", "cat")):
+        (root / name).mkdir(parents=True)
+        (root / name / f"{number}.jpg").write_bytes(picture(64, 40 * number))
+    (tmp_path / "c.tsv").write_text("file\ttext\n0.jpg\tthis very dog\n")
+    corpus = Corpus.create(tmp_path / "c")
+    stage = Import(source=str(root), captions=str(tmp_path / "c.tsv"), template="a photo of a {}")
+    do(corpus, [stage])
+    assert [row["caption"] for row in rows(corpus, "shards")] == ["this very dog", "a photo of a cat"]
+    (tmp_path / "c.tsv").write_text("file\ttext\n0.jpg\tanother dog\n")
+    assert done(do(corpus, [stage])) == ["candidates/all"]
+
+
+def test_options_that_say_nothing_are_refused(tmp_path: Path) -> None:
+    corpus = Corpus.create(tmp_path / "c")
+    path = write_list(tmp_path / "a.csv", ROWS)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jpg").write_bytes(picture(8, 0))
+    for stage in (
+        Import(source=path, template="a photo of a {}"),
+        Import(source=path, captions=path),
+        Import(source=str(tmp_path / "in"), template="a photo"),
+    ):
+        with pytest.raises(UsageError) as raised:
+            stage.check(corpus)
+        assert raised.value.hint
+
+
+def test_pairs_know_the_row_that_they_came_from(tmp_path: Path) -> None:
+    for name in ("a", "sub/b"):
+        write_list(tmp_path / "lists" / f"{name}.csv", [(f"http://{name[-1]}.test/{n}.jpg", str(n)) for n in range(3)])
+    corpus = Corpus.create(tmp_path / "c")
+    do(corpus, [Import(source=str(tmp_path / "lists"))])
+    found = [(row["source_kind"], row["source_file"], row["record_offset"]) for row in rows(corpus, "candidates")]
+    assert found == [("list", name, number) for name in ("a.csv", "sub/b.csv") for number in range(3)]

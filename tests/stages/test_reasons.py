@@ -8,7 +8,9 @@ from pathlib import Path
 from vlcorpus import schema, stages
 from vlcorpus.images import decode
 from vlcorpus.net import optout, response, robots
-from vlcorpus.web import folder, html, lists, live, warc
+from vlcorpus.placement import duplicates
+from vlcorpus.stages import choosing, import_embeddings
+from vlcorpus.web import folder, html, img2dataset_folder, join, lists, live, warc, wat_full, wat_join, wat_profiles
 
 
 def listed(kind: str) -> set[str]:
@@ -17,11 +19,28 @@ def listed(kind: str) -> set[str]:
 
 def test_engines_give_only_listed_reasons() -> None:
     asked = {robots.ROBOTS_DENIED, robots.ROBOTS_UNREACHABLE, optout.OPTOUT}
-    assert listed("fetch") == {*response.REASONS, *asked, "unreadable"}
+    taken = {img2dataset_folder.UNREADABLE, img2dataset_folder.UNKNOWN}
+    assert listed("fetch") == {*response.REASONS, *asked, *taken}
     assert listed("image") == set(decode.REASONS)
-    assert listed("pages") == {*live.REASONS, *warc.REASONS}
-    own = {"duplicate_pair", "too_large", optout.OPTOUT}
-    assert listed("candidates") == {*html.REASONS, *lists.REASONS, *folder.FOLDER_REASONS, *own}
+    assert listed("embeddings") == {import_embeddings.NO_VECTOR, import_embeddings.BAD_VECTOR}
+    wat = {wat_full.BAD_WARC_RECORD, wat_full.HTTP_ERROR}
+    assert listed("pages") == {*live.REASONS, *warc.REASONS, *wat}
+    found = {*html.REASONS, *join.REASONS, *lists.REASONS, *folder.FOLDER_REASONS}
+    wat = {wat_full.EMPTY_ALT, wat_full.TEXT_TOO_LONG, wat_join.NO_SOURCE, wat_join.INLINE_IMAGE, wat_join.SVG}
+    wat |= {wat_profiles.TEXT_TOO_SHORT, wat_profiles.BLOCKED_FORMAT, wat_profiles.DUPLICATE_URL}
+    chosen = {*duplicates.REASONS, choosing.NOT_MATCHED, choosing.NOT_WANTED} - {""}
+    assert listed("candidates") == found | wat | chosen | {"too_large", optout.OPTOUT}
+
+
+def test_what_img2dataset_says_is_given_a_listed_reason() -> None:
+    said = [
+        "disallowed by X-Robots-Tag", "HTTP Error 404: Not Found", "<urlopen error timed out>", "[SSL: WRONG]", "",
+        "[Errno 104] Connection reset by peer", "Name or service not known", "a reason of tomorrow",
+    ]  # fmt: skip
+    for status, kind in ((img2dataset_folder.DOWNLOAD, "fetch"), (img2dataset_folder.RESIZE, "image")):
+        found = {img2dataset_folder.reason_of(status, message)[0] for message in said}
+        assert found <= listed(kind)
+    assert img2dataset_folder.reason_of(img2dataset_folder.DOWNLOAD, said[-1]) == (img2dataset_folder.UNKNOWN, None)
 
 
 def test_stages_write_no_reason_that_is_not_listed() -> None:
@@ -31,7 +50,7 @@ def test_stages_write_no_reason_that_is_not_listed() -> None:
     for path in Path(stages.__path__[0]).glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             found |= reasons_in(node)
-    assert found >= {"duplicate_pair", "not_kept"} and found <= every
+    assert found >= {"other_keeper", "not_kept"} and found <= every
 
 
 def reasons_in(node: ast.AST) -> set[str]:

@@ -1,40 +1,48 @@
-"""import: URL lists and captioned image folders become candidates.
+"""import: URL lists, captioned image folders and img2dataset's shards become candidates.
 
-    vlcorpus import CORPUS urls.parquet          a list: parquet, csv, tsv, txt, jsonl
-    vlcorpus import CORPUS pictures/             images with captions in .txt files beside them or in a metadata table
+    vlcorpus import CORPUS urls.parquet          a list: parquet, csv, tsv, txt, jsonl; or a folder of lists
+    vlcorpus import CORPUS pictures/             images with captions: text files, tables, COCO, Flickr, class folders
+    vlcorpus import CORPUS downloaded/           what img2dataset wrote: 00000.tar beside 00000.parquet
 
-A list is read once and cut into candidate shards. A folder's images have no URL to come back to, so they are written
-into shards/ at once, through the same checks as downloaded ones.
+Lists are read once, stretch by stretch, by as many workers as there are (import_lists.py); then their rows are brought
+into one order and cut into candidate shards (candidates.py). What has images already is written into shards/ at once:
+a folder's through the same checks as downloaded ones, img2dataset's as they are, linked where their layout is ours.
+Scores that a list brings (similarity, punsafe …) become scores/list.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from .. import identity, spec
+from .. import spec
 from ..corpus import Corpus, Layer
 from ..errors import SourceError, UsageError
 from ..spec import setting
-from .base import Stage, Tell, UnitCommit, Work, count
+from .base import Stage, Tell, Work
 from .content import digest_of, digest_of_all
 
-PART_ROWS = 100_000
+if TYPE_CHECKING:
+    from ..web.list_parts import Part
+
+LIST, FOLDER, SHARDS = "list", "folder", "shards"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Import(Stage):
-    """Bring pairs from URL lists or captioned image folders."""
+    """Bring pairs from URL lists, captioned image folders or img2dataset's shards."""
 
     name = "import"
     makes = "candidates"
     creates = True
+    version = 2
 
     source: str = setting(
-        help="URL list (parquet, csv, tsv, txt, jsonl), folder of lists, or captioned image folder.",
+        help="URL list (parquet, csv, tsv, txt, jsonl), folder of lists, captioned images, or img2dataset's output.",
         positional=True,
         result=False,
         path=True,
@@ -46,163 +54,201 @@ class Import(Stage):
     )
     url_column: str | None = setting(None, help="Column with image URLs; found by name where not given.")
     text_column: str | None = setting(None, help="Column with texts; found by name where not given.")
+    scores_model: str | None = setting(
+        None,
+        help="Model that made the list's similarities, as ViT-B-32/openai; without, they are of no named model.",
+        result=False,  # an input of scores/list alone
+    )
+    captions: str | None = setting(
+        None,
+        help="Captions of a folder's images: COCO's JSON, a table, Flickr's token file; found inside where not given.",
+        result=False,  # its content is an input
+        path=True,
+    )
+    template: str | None = setting(
+        None, help="Text of images in class folders that have no caption, as 'a photo of a {}' (folders only)."
+    )
+    max_texts_per_image: int | None = setting(
+        None, help="Pairs of one image, the first ones.", least=1, panel="Choosing"
+    )
+    max_images_per_text: int | None = setting(
+        None, help="Pairs with the same words, the first ones.", least=1, panel="Choosing"
+    )
+    against: tuple[str, ...] = setting(
+        (), help="Earlier corpora: what is in them is not taken again.", path=True, panel="Choosing"
+    )
     image_size: int | None = setting(
         512, help="Longest side of stored images (folders only); none keeps bytes.", unit="px", least=1, most=16_383
     )
-    max_bytes: int = setting(20_000_000, help="Largest image file (folders only).", unit="bytes", least=1)
+    max_bytes: int = setting(20_000_000, help="Largest image file (not for lists).", unit="bytes", least=1)
+    take: str = setting(
+        "link",
+        help="How tars whose layout is ours are taken over (img2dataset's output only); copied where links cannot be.",
+        choices=("link", "copy"),
+        result=False,
+    )
+    decode: bool = setting(
+        False, help="Decode each image of taken over tars, not only its head and end (img2dataset's output only)."
+    )
     shard_rows: int | None = setting(
         None, help="Rows of a shard; fixed when the corpus is created.", least=1, most=1_000_000, result=False
     )
 
+    def located(self) -> Import:
+        """The same settings, looked up anew: what the source is and holds is remembered for one plan."""
+        return replace(self)
+
+    @cached_property
+    def kind(self) -> str:
+        """What the source is: LIST, FOLDER or SHARDS."""
+        from ..web import img2dataset_folder
+
+        path = Path(self.source)
+        if not path.is_dir():
+            return LIST
+        if img2dataset_folder.shard_files(path):
+            return SHARDS
+        return LIST if self.lists else FOLDER
+
+    @cached_property
+    def lists(self) -> list[tuple[Path, str]]:
+        """The lists, with the names that their rows remember."""
+        from ..web import lists
+
+        path = Path(self.source)
+        if not path.is_dir():
+            return [(path, path.name)]
+        return [(each, each.relative_to(path).as_posix()) for each in lists.list_files(path)]
+
     def brings(self) -> tuple[str, ...]:
-        return ("candidates", "shards") if self._is_folder() else ("candidates",)
+        return ("candidates",) if self.kind == LIST else ("candidates", "shards")
+
+    def wanted(self) -> tuple[str, ...]:
+        # What is not there is for `check` to refuse.
+        return (f"sources/{self.source_id}",) if self.kind == LIST and Path(self.source).exists() else ()
+
+    def supplier(self, name: str) -> Stage | None:
+        from .import_lists import reader
+
+        return reader(self) if self.kind == LIST and name == f"sources/{self.source_id}" else None
 
     def layer(self, corpus: Corpus) -> Layer:
-        return corpus.layer(f"sources/{self._source_name()}")
+        return corpus.layer(f"sources/{self.source_id}")
 
     def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
         from . import candidates
 
-        return self._content() | {"candidates": candidates.digest(corpus, self._source_name())}
+        named = {} if self.scores_model is None else {"scores_model": self.scores_model}
+        return self.contents | named | {"candidates": candidates.digest(corpus, self.source_id)}
 
     def check(self, corpus: Corpus) -> None:
-        from ..web import lists
+        from ..web import img2dataset_folder, lists
 
         path = Path(self.source)
         if "://" in self.source:
             raise UsageError(f"{self.source} is a URL, not a list", f"crawl it: `vlcorpus crawl {corpus.path} URL`")
         if not path.exists():
             raise SourceError(f"{path} does not exist", "name a URL list or a folder of captioned images")
-        if self._is_folder():
-            lists.folder_pairs(path)
-            return
-        for part in self._lists():
-            lists.check(part, format=self.format, url_column=self.url_column, text_column=self.text_column)
+        kind = self.kind
+        self._check_options(kind)
+        if kind == FOLDER:
+            lists.folder_pairs(path, captions=self._captions(), template=self.template)
+        elif kind == SHARDS:
+            img2dataset_folder.check(path)
+        else:
+            for part, _ in self.lists:
+                lists.check(part, format=self.format, url_column=self.url_column, text_column=self.text_column)
+
+    def _check_options(self, kind: str) -> None:
+        """Refuse settings that say nothing of this kind of source."""
+        if self.template is not None and "{}" not in self.template:
+            raise UsageError(
+                f"the template {self.template!r} has no place for the class",
+                "write {} where it goes: 'a photo of a {}'",
+            )
+        for name in ("captions", "template"):
+            if kind != FOLDER and getattr(self, name) is not None:
+                raise UsageError(
+                    f"{self.source} is no folder of images, so --{name} says nothing", f"leave --{name} away"
+                )
 
     def open(self, corpus: Corpus) -> Work:
-        from . import candidates
+        from . import candidates, import_folder, import_lists, import_scores, import_shards
 
         def bring(unit: str, tell: Tell) -> None:
-            source = self._source_name()
-            folder = self._is_folder()
-            _extract(self, corpus, source, self._folder_rows() if folder else self._list_rows())
-            kind = "folder" if folder else "list"
-            seen, kept, rejected = candidates.cut(self, corpus, source, kind=kind, tell=tell)
-            if folder:
-                self._store(corpus, source, tell)
+            source, kind = self.source_id, self.kind
+            if kind == LIST:
+                import_lists.read_missing(self, corpus, tell)
+            else:
+                read = self._folder_parts() if kind == FOLDER else self._shard_parts()
+                import_lists.extract(self, corpus, source, read, tell)
+            seen, kept, rejected = candidates.cut(
+                self,
+                corpus,
+                source,
+                kind=FOLDER if kind == FOLDER else LIST,
+                tell=tell,
+                max_texts_per_image=self.max_texts_per_image,
+                max_images_per_text=self.max_images_per_text,
+                against=[Path(path) for path in self.against],
+            )
+            import_scores.write(self, corpus, source)
+            if kind == FOLDER:
+                import_folder.store(self, corpus, source, tell)
+            elif kind == SHARDS:
+                import_shards.take(self, corpus, source, tell)
             with self.commit(corpus, unit) as commit:
                 commit.finish(seen=seen, kept=kept, rejected=rejected)
 
         return bring
 
-    def _source_name(self) -> str:
-        return f"import-{spec.fingerprint(self, self._content())[:8]}"
+    @cached_property
+    def source_id(self) -> str:
+        """The name of this import under sources/."""
+        return f"import-{spec.fingerprint(self, self.contents)[:8]}"
 
-    def _content(self) -> dict[str, str]:
-        """Name and digest of the list or folder; where it lies does not matter."""
-        path = Path(self.source)
-        if path.is_dir():
-            return {path.resolve().name: digest_of_all(path, self._lists() or _captioned(path))}
-        return {path.resolve().name: digest_of(path)}
+    @cached_property
+    def contents(self) -> dict[str, str]:
+        """Name and digest of the list or folder, where it lies does not matter; and of what else decides on rows."""
+        found = self._contents()
+        for path in self.against:
+            found[f"against/{Path(path).resolve().name}"] = Corpus.open(Path(path)).layer("candidates").digest_all()
+        return found
 
-    def _is_folder(self) -> bool:
-        from ..web import lists
-
-        path = Path(self.source)
-        return path.is_dir() and not lists.list_files(path)
-
-    def _lists(self) -> list[Path]:
-        from ..web import lists
+    def _contents(self) -> dict[str, str]:
+        from ..web import folder, img2dataset_folder
 
         path = Path(self.source)
-        return lists.list_files(path) if path.is_dir() else [path]
+        name = path.resolve().name
+        if not path.is_dir():
+            return {name: digest_of(path)}
+        kind = self.kind
+        if kind == SHARDS:
+            tables = [each.table for each in img2dataset_folder.shard_files(path)]
+            sizes = spec.digest(
+                [(each.tar.name, each.tar.stat().st_size) for each in img2dataset_folder.shard_files(path)]
+            )
+            return {name: digest_of_all(path, tables), "tars": sizes}
+        if kind == LIST:
+            listed = [part for part, _ in self.lists]
+            with ThreadPoolExecutor() as pool:  # each is read to its end, and remembered
+                pool.map(digest_of, listed)
+            return {name: digest_of_all(path, listed)}
+        captions = self._captions()
+        more = {"captions": digest_of(captions)} if captions is not None else {}
+        return {name: digest_of_all(path, folder.captioned(path))} | more
 
-    def _list_rows(self) -> Iterator[dict[str, Any]]:
-        from ..web import lists
+    def _captions(self) -> Path | None:
+        return None if self.captions is None else Path(self.captions)
 
-        for path in self._lists():
-            for row in lists.rows(path, format=self.format, url_column=self.url_column, text_column=self.text_column):
-                yield {"url": row.url, "alt_text": row.text or "", "given_uid": row.uid, "reason": row.reason}
+    def _folder_parts(self) -> Iterator[Part]:
+        from . import import_folder
 
-    def _folder_rows(self) -> Iterator[dict[str, Any]]:
-        from ..web import lists
+        return import_folder.parts(
+            Path(self.source), captions=self._captions(), template=self.template, max_bytes=self.max_bytes
+        )
 
-        for pair in lists.folder_pairs(Path(self.source)):
-            body, reason = _read(pair.path, self.max_bytes) if pair.reason is None else (b"", pair.reason)
-            yield {
-                "file": pair.name,
-                "alt_text": pair.text or "",
-                "image_hash": identity.content_id(body) if reason is None else None,
-                "reason": reason,
-            }
+    def _shard_parts(self) -> Iterator[Part]:
+        from ..web import img2dataset_folder
 
-    def _store(self, corpus: Corpus, source: str, tell: Tell) -> None:
-        """Write this folder's images into shards/, as download does for fetched ones."""
-        from ..images.prepare import ImageSettings
-        from ..io import table
-        from . import shards
-
-        layer = corpus.layer("candidates")
-        for unit in layer.units():
-            stats = layer.stats(unit)
-            if stats is None or stats["source"] != source:
-                continue
-            commit = UnitCommit(self, corpus, corpus.layer("shards"), unit, {"candidates": layer.digest(unit)})
-            done = corpus.layer("shards").stats(unit)
-            if done is not None and done["fingerprint"] == commit.fingerprint:
-                continue
-            rows = table.read(layer.path(f"{unit}.parquet"), "candidates").to_pylist()
-            settings = ImageSettings(image_size=self.image_size)
-            shards.write(commit, corpus, unit, rows, self._bodies(rows), settings, tell)
-
-    def _bodies(self, rows: list[dict[str, Any]]) -> Callable[[list[int]], Iterator[Any]]:
-        from . import shards
-
-        def read(wanted: list[int]) -> Iterator[Any]:
-            for number in wanted:
-                body, reason = _read(Path(self.source) / rows[number]["file"], self.max_bytes)
-                yield number, shards.Fetched(body=body, reason=reason)
-
-        return read
-
-
-def _extract(stage: Import, corpus: Corpus, source: str, rows: Iterator[dict[str, Any]]) -> None:
-    """Write the rows of a source as the parts of sources/<source>/."""
-    from ..io import table
-
-    layer = corpus.layer(f"sources/{source}")
-    for number, part in enumerate(_parts(rows)):
-        unit = f"{number:05d}"
-        with UnitCommit(stage, corpus, layer, unit, {"source": source, "part": unit}) as commit:
-            table.write(commit, f"pairs/{unit}.parquet", table.columns(part, "extracted"), "extracted")
-            reasons = count([row["reason"] for row in part])
-            commit.finish(seen=len(part), kept=len(part) - reasons.total(), rejected=reasons)
-
-
-def _parts(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Lists of PART_ROWS rows; at least one, if empty."""
-    part = list(itertools.islice(rows, PART_ROWS))
-    yield part
-    while part := list(itertools.islice(rows, PART_ROWS)):
-        yield part
-
-
-def _read(path: Path, most: int) -> tuple[bytes, str | None]:
-    """The file's bytes, or why there are none."""
-    try:
-        with open(path, "rb") as file:
-            body = file.read(most + 1)
-    except OSError:
-        return b"", "unreadable"
-    if len(body) > most:
-        return b"", "too_large"
-    return body, None if body else "unreadable"
-
-
-def _captioned(folder: Path) -> Iterator[Path]:
-    """What an import reads of a captioned folder: images, texts and tables."""
-    from ..web.folder import IMAGE_SUFFIXES, TABLES
-
-    for path in folder.rglob("*"):
-        if path.suffix.lower() in IMAGE_SUFFIXES or path.suffix == ".txt" or path.name in TABLES:
-            yield path
+        return img2dataset_folder.parts(Path(self.source))

@@ -77,9 +77,9 @@ def write(
                     written += 1
                 tell(seen, kept)
             writer.close()
-        listed = list(_rows(corpus, shard, rows, first, outcomes))
+        listed = list(rows_of(corpus, shard, rows, first, outcomes))
         table.write(commit, f"{shard}.parquet", table.columns(listed, "shards"), "shards")
-        commit.finish(**_counts(listed))
+        commit.finish(**counts_of(listed))
 
 
 class _Early:
@@ -134,23 +134,24 @@ def _outcome(key: str, row: Row, fetched: Fetched, settings: ImageSettings) -> t
         "optout": fetched.optout,
     }
     if fetched.reason is not None:
-        return _failed(outcome, DOWNLOAD, fetched.reason, fetched.message), {}
+        return failed(outcome, DOWNLOAD, fetched.reason, fetched.message), {}
     outcome["original_bytes"] = len(fetched.body)
     made = prepare(fetched.body, settings)
     if isinstance(made, Refused):
-        return _failed(outcome, RESIZE, made.reason, made.message), {}
+        return failed(outcome, RESIZE, made.reason, made.message), {}
     outcome |= {name: getattr(made, name) for name in DESCRIBED}
     about = json.dumps({name: value for name, value in outcome.items() if value is not None}, ensure_ascii=True)
     caption = row["alt_text"].encode("utf-8", "surrogatepass")
     return outcome, {made.extension: made.body, "txt": caption, "json": about.encode()}
 
 
-def _failed(outcome: Row, status: str, reason: str, message: str) -> Row:
+def failed(outcome: Row, status: str, reason: str, message: str) -> Row:
+    """The row of an image that could not be had."""
     said = f"{reason}: {message}" if message else reason
     return outcome | {"status": status, "reason": reason, "error_message": said, "image_key": None}
 
 
-def _rows(
+def rows_of(
     corpus: Corpus, shard: str, rows: list[Row], first: dict[bytes, int], outcomes: dict[int, Row]
 ) -> Iterator[Row]:
     """One row per candidate: its image's outcome with its own words."""
@@ -160,7 +161,8 @@ def _rows(
         yield outcome | own | {"key": corpus.key(shard, number)}
 
 
-def _counts(listed: list[Row]) -> dict[str, Any]:
+def counts_of(listed: list[Row]) -> dict[str, Any]:
+    """What the stats of a shard say of its rows."""
     statuses = Counter(row["status"] for row in listed)
     reasons = Counter(_status(row) for row in listed)
     return {

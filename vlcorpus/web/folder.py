@@ -5,7 +5,10 @@
 
 A caption stands in a text file of the image's name (a.jpg, a.txt) or in a table, metadata.csv or metadata.jsonl as in
 Hugging Face's imagefolder, or captions.csv or captions.tsv, with the columns file_name and text. A table speaks for its
-folder and those below; a name without a folder may also be that of the only image so called.
+folder and those below; a name without a folder may also be that of the only image so called. COCO's captions_*.json
+(coco.py) and Flickr's caption files (flickr.py) are tables, too, and speak for the whole folder. With a template, an
+image without a caption has its class as text: folder_pairs(path, template="a photo of a {}") makes "a photo of a big
+dog" of big_dog/1.jpg.
 
 Every image file below the folder gives a FolderPair, or several if a table has several captions for it, in the order
 of their names; then come the rows of tables that name no image there. What a table says goes before a text file.
@@ -16,29 +19,31 @@ Cost: 30 microseconds an image; the names and captions of all tables in memory. 
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vlcorpus.errors import SourceError, UsageError
-from vlcorpus.web.columns import TEXT_NAMES
-from vlcorpus.web.lines import lines, readable, separated
-from vlcorpus.web.list_files import open_text
+from vlcorpus.web.folder_tables import (
+    BAD_ENCODING,
+    BAD_ROW,
+    OUTSIDE_FOLDER,
+    Places,
+    Row,
+    is_inside,
+    is_table,
+    rows_in,
+    rows_of,
+)
+from vlcorpus.web.lines import readable
 
 IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"))
-TABLES = ("metadata.csv", "metadata.jsonl", "captions.csv", "captions.tsv")
-FILE_NAMES = ("file_name", "filename", "file", "image", "path", "name")
 
 NO_CAPTION = "no_caption"  # no table and no text file has one, or an empty one
 UNREADABLE = "unreadable"  # a file that is not there, is empty, may not be read or is no regular file
-OUTSIDE_FOLDER = "outside_folder"  # a name or a link leads out of the folder
-BAD_ROW = "bad_row"  # a row of a table that has no file name or text
 TEXT_TOO_LONG = "text_too_long"  # more than MAX_TEXT characters; text is their beginning
-BAD_ENCODING = "bad_encoding"  # a caption or a file name that is not UTF-8
 FOLDER_REASONS = (NO_CAPTION, UNREADABLE, OUTSIDE_FOLDER, BAD_ROW, TEXT_TOO_LONG, BAD_ENCODING)
 
 MAX_TEXT = 10_000
@@ -47,7 +52,8 @@ MAX_TEXT = 10_000
 @dataclass(frozen=True, slots=True)
 class FolderPair:
     """offset: from 0, over the whole folder. path: of the image; only to be opened if reason is None. name: the path
-    below the folder with slashes, or what a table says. text: the caption, without white space around it.
+    below the folder with slashes, or what a table says. text: the caption, without white space around it. licence: URL,
+    where a table names one.
     """
 
     offset: int
@@ -55,20 +61,14 @@ class FolderPair:
     name: str
     text: str | None
     reason: str | None
+    licence: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A row of a table. name: below the folder; as written if `reason`."""
-
-    name: str
-    text: str | None
-    reason: str | None
-
-
-def folder_pairs(path: Path) -> Iterator[FolderPair]:
+def folder_pairs(path: Path, *, captions: Path | None = None, template: str | None = None) -> Iterator[FolderPair]:
     """The images of a folder with their captions.
 
+    captions: the one table that speaks, wherever it lies. template: text of images that have no caption, with {} for
+    the name of their folder.
     Raises SourceError, before the first pair, where there is no such folder, no image in it, or a table cannot be read.
     """
     if "://" in str(path) or ":/" in str(path)[:9]:
@@ -80,21 +80,23 @@ def folder_pairs(path: Path) -> Iterator[FolderPair]:
     if not images:
         suffixes = " ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
         raise SourceError(f"{path} holds no images", f"images end in {suffixes}")
-    known = set(images)
-    by_base: dict[str, str | None] = {}
-    for name in images:
-        base = name.rpartition("/")[2]
-        by_base[base] = None if base in by_base else name
-    captions: dict[str, list[_Row]] = {}
+    places = Places(images)
+    found: dict[str, list[Row]] = {}
+    if captions is not None:
+        for row in rows_of(captions, places):
+            found.setdefault(row.name if row.reason is None else "", []).append(row)
+        return _pairs(path, images, found, template)
     for table in tables:
-        folder = table[: table.rfind("/") + 1]
-        for row in _table(path, table):
-            name = row.name if row.reason is None else ""
-            if name and name not in known and "/" not in name.removeprefix(folder):
-                lower = by_base.get(name.removeprefix(folder)) or ""
-                name = lower if lower.startswith(folder) and lower else name
-            captions.setdefault(name, []).append(row)
-    return _pairs(path, images, captions)
+        for row in rows_in(path, table, places):
+            found.setdefault(row.name if row.reason is None else "", []).append(row)
+    return _pairs(path, images, found, template)
+
+
+def captioned(path: Path) -> Iterator[Path]:
+    """Every file below a folder that says what its pairs are: images, texts and tables."""
+    for each in path.rglob("*"):
+        if each.suffix.lower() in IMAGE_SUFFIXES or each.suffix == ".txt" or is_table(each):
+            yield each
 
 
 def _walk(root: Path) -> tuple[list[str], list[str]]:
@@ -109,20 +111,22 @@ def _walk(root: Path) -> tuple[list[str], list[str]]:
         below = os.path.relpath(folder, root).replace(os.sep, "/")
         prefix = "" if below == "." else f"{below}/"
         images += [prefix + name for name in files if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES]
-        tables += [prefix + name for name in TABLES if name in files]
+        tables += [prefix + name for name in files if is_table(Path(folder, name))]
     return sorted(images), sorted(tables)
 
 
-def _pairs(root: Path, images: list[str], captions: dict[str, list[_Row]]) -> Iterator[FolderPair]:
+def _pairs(root: Path, images: list[str], captions: dict[str, list[Row]], template: str | None) -> Iterator[FolderPair]:
     real = os.path.realpath(root)
     offset = 0
     for name in images:
         rows = captions.pop(name, None) or [_beside(root, real, name)]
+        if template is not None and not rows[0].text and rows[0].reason is None:
+            rows = [Row(name, _of_class(name, template), None)]
         bad = _bad_file(root, real, name)
         for row in rows:
             reason = bad or row.reason or _bad_text(row.text)
             text = row.text[:MAX_TEXT] if row.text else row.text
-            yield FolderPair(offset, root / name, readable(name), text, reason)
+            yield FolderPair(offset, root / name, readable(name), text, reason, row.licence)
             offset += 1
     for row in (row for rows in captions.values() for row in rows):
         text = row.text[:MAX_TEXT] if row.text else row.text
@@ -130,10 +134,16 @@ def _pairs(root: Path, images: list[str], captions: dict[str, list[_Row]]) -> It
         offset += 1
 
 
+def _of_class(name: str, template: str) -> str | None:
+    """The text of an image in a class folder; None for one that lies in none."""
+    label = " ".join(name.rpartition("/")[0].rpartition("/")[2].replace("_", " ").replace("-", " ").split())
+    return template.replace("{}", readable(label)) if label else None
+
+
 def _bad_file(root: Path, real: str, name: str) -> str | None:
     if readable(name) != name:
         return BAD_ENCODING
-    if not _is_inside(real, root / name):
+    if not is_inside(real, root / name):
         return OUTSIDE_FOLDER
     try:
         status = os.stat(root / name)
@@ -143,83 +153,25 @@ def _bad_file(root: Path, real: str, name: str) -> str | None:
     return None if is_file else UNREADABLE
 
 
-def _is_inside(real: str, path: Path) -> bool:
-    return os.path.realpath(path).startswith(os.path.join(real, ""))
-
-
 def _bad_text(text: str | None) -> str | None:
     if not text:
         return NO_CAPTION
     return TEXT_TOO_LONG if len(text) > MAX_TEXT else None
 
 
-def _beside(root: Path, real: str, name: str) -> _Row:
+def _beside(root: Path, real: str, name: str) -> Row:
     """The caption in the text file beside an image."""
     path = (root / name).with_suffix(".txt")
     try:
-        if not _is_inside(real, path) or not path.is_file():
-            return _Row(name, None, None)
+        if not is_inside(real, path) or not path.is_file():
+            return Row(name, None, None)
         with open(path, "rb") as file:
             content = file.read(4 * MAX_TEXT + 4)
     except OSError:
-        return _Row(name, None, None)
+        return Row(name, None, None)
     try:
         # The last character may be cut by the limit on bytes.
         text = content.decode("utf-8-sig", "strict" if len(content) <= 4 * MAX_TEXT else "ignore")
     except UnicodeDecodeError:
-        return _Row(name, content.decode("utf-8", "replace").strip(), BAD_ENCODING)
-    return _Row(name, text.strip(), None)
-
-
-def _table(root: Path, name: str) -> Iterator[_Row]:
-    """The rows of a table."""
-    path = root / name
-    if not _is_inside(os.path.realpath(root), path):
-        raise SourceError(f"{path} is a link that leads out of the folder", "put the table itself there")
-    prefix = name[: name.rfind("/") + 1]
-    with open_text(path) as file:
-        if name.endswith(".jsonl"):
-            for line in lines(file):
-                if line is None or line.strip():
-                    yield _row(prefix, *_from_json(line))
-            return
-        found = separated(lines(file), "\t" if name.endswith(".tsv") else ",")
-        header = [title.strip().lower() for title in next(found, None) or []]
-        file_at = next((header.index(title) for title in FILE_NAMES if title in header), None)
-        text_at = next((header.index(title) for title in TEXT_NAMES if title in header), None)
-        if file_at is None or text_at is None:
-            shown = ", ".join(map(repr, header[:40])) or "none"
-            raise SourceError(
-                f"{path} does not say which images have which captions; its columns are {shown}",
-                "name the columns file_name and text",
-            )
-        for row in found:
-            if row is None or (row and max(file_at, text_at) >= len(row)):
-                yield _Row("", None, BAD_ROW)
-            elif row:
-                yield _row(prefix, row[file_at], row[text_at])
-
-
-def _from_json(line: str | None) -> tuple[Any, Any]:
-    try:
-        found = json.loads(line) if line is not None else None
-    except (ValueError, RecursionError):
-        return None, None
-    if not isinstance(found, dict):
-        return None, None
-    lower = {str(key).lower(): value for key, value in found.items()}
-    texts = (lower[name] for name in TEXT_NAMES if name in lower)
-    return next((lower[name] for name in FILE_NAMES if name in lower), None), next(texts, None)
-
-
-def _row(prefix: str, file: object, text: object) -> _Row:
-    if not isinstance(file, str) or not file.strip() or not isinstance(text, str | None):
-        return _Row("", None, BAD_ROW)
-    text = None if text is None else text.strip()
-    written = file.strip().replace("\\", "/")
-    if readable(written) != written or (text is not None and readable(text) != text):
-        return _Row(readable(written), None if text is None else readable(text), BAD_ENCODING)
-    place = os.path.normpath(prefix + written)
-    if written.startswith("/") or "\0" in written or place.startswith("..") or written[1:2] == ":":
-        return _Row(written, text, OUTSIDE_FOLDER)
-    return _Row(place.replace(os.sep, "/"), text, None)
+        return Row(name, content.decode("utf-8", "replace").strip(), BAD_ENCODING)
+    return Row(name, text.strip(), None)

@@ -31,9 +31,9 @@ def readable(text: str) -> str:
     return text if text.isascii() else _LONE.sub("\ufffd", text)
 
 
-def lines(file: BinaryIO) -> Iterator[str | None]:
-    """The lines of a binary file with their ends; None for each that is too long."""
-    first = True
+def lines(file: BinaryIO, *, first: bool = True) -> Iterator[str | None]:
+    """The lines of a binary file with their ends; None for each that is too long. first: whether the file is at its
+    beginning, where a byte order mark is no part of the line."""
     while line := file.readline(MAX_LINE + 1):
         if len(line) > MAX_LINE:
             while line and not line.endswith(b"\n"):

@@ -81,17 +81,36 @@ def open_parquet(path: Path) -> tuple[list[str], dict[str, str]]:
 
 def parquet_rows(path: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The values of each row; a 16-byte binary (a uid) as hex. Raises SourceError where the file is damaged."""
+    for batch in parquet_batches(path, names, size=BATCH):
+        yield from batch_rows(batch, names)
+
+
+def parquet_batches(
+    path: Path, names: Sequence[str], *, size: int, groups: Sequence[int] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """At most `size` rows each; groups: numbers of the row groups that are read. SourceError where it is damaged."""
     with _opened(path) as file:
-        for batch in file.iter_batches(batch_size=BATCH, columns=list(names), use_threads=False):
-            columns = [_values(batch.column(name)) for name in names]
-            for row in zip(*columns, strict=True):
-                yield dict(zip(names, row, strict=True))
+        yield from file.iter_batches(batch_size=size, columns=list(names), row_groups=groups, use_threads=False)
+
+
+def batch_rows(batch: pa.RecordBatch, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The values of each row of a batch; a 16-byte binary (a uid) as hex."""
+    columns = [_values(batch.column(name)) for name in names]
+    for row in zip(*columns, strict=True):
+        yield dict(zip(names, row, strict=True))
+
+
+def row_groups(path: Path) -> list[int]:
+    """Rows of each row group of a parquet file. Raises SourceError."""
+    with _opened(path) as file:
+        about = file.metadata
+        return [about.row_group(number).num_rows for number in range(about.num_row_groups)]
 
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, thrift_string_size_limit=1 << 26) as file:
             yield file
     except (pa.ArrowException, OSError, ValueError, KeyError, EOFError) as error:
         message = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
