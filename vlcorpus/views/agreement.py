@@ -3,9 +3,9 @@
     agreement(ledger, corpus)
 
 candidates = shards row for row; the tar holds the images, texts and uids that the shard's table says; embeddings,
-scores, decisions and splits have the pairs with images, in order; similarity is the cosine of the stored vectors;
-duplicate groups name pairs that are there. Layers that are stale or half made are compared as far as they go: `status`
-tells of those.
+scores, decisions and splits have the pairs with images, in order (scores that came with a list: the candidates);
+similarity is the cosine of the stored vectors; duplicate groups name pairs that are there. Layers that are stale or
+half made are compared as far as they go: `status` tells of those.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def agreement(ledger: Ledger, corpus: Corpus) -> None:
         for model in corpus.layers("embeddings"):
             _embeddings(ledger, corpus.layer(f"embeddings/{model}"), shard, good)
         for score in corpus.layers("scores"):
-            _scores(ledger, corpus, corpus.layer(f"scores/{score}"), shard, good)
+            layer = corpus.layer(f"scores/{score}")
+            if not _of_candidates(layer, shard):
+                _scores(ledger, corpus, layer, shard, good)
         for decision in corpus.layers("decisions"):
             _decisions(ledger, corpus.layer(f"decisions/{decision}"), shard, good)
         for split in corpus.layers("splits"):
@@ -54,6 +56,7 @@ def agreement(ledger: Ledger, corpus: Corpus) -> None:
             members.split(split, found)
         members.seen(good)
     members.finish()
+    _given_scores(ledger, corpus)
     _indexes(ledger, corpus)
 
 
@@ -91,6 +94,8 @@ def _counts(ledger: Ledger, corpus: Corpus, shard: str, rows: list[Row], path: s
 def _tar(ledger: Ledger, corpus: Corpus, shard: str, rows: list[Row]) -> None:
     """Each stored sample belongs to the row of its key: an image, its words, its uid."""
     path = f"shards/{shard}.tar"
+    # The JSON in a tar that was taken over as it was is the tool's that wrote it.
+    ours = (stats_or_none(corpus.layer("shards"), shard) or {}).get("taken") not in ("linked", "copied")
     by_key = {row["key"]: row for row in rows}
     wanted = {row["image_key"] for row in rows if row["status"] == "success"}
     found = set()
@@ -105,7 +110,7 @@ def _tar(ledger: Ledger, corpus: Corpus, shard: str, rows: list[Row]) -> None:
             text = row["caption"].encode("utf-8", "surrogatepass")
             if sample.members.get("txt") != text:
                 ledger.wrong(path, f"{sample.key}.txt is not the caption in the table")
-            if uid_in(sample.members.get("json", b"")) != row["uid"]:
+            if ours and uid_in(sample.members.get("json", b"")) != row["uid"]:
                 ledger.wrong(path, f"{sample.key}.json does not name the uid in the table")
     except VlcorpusError:
         return  # told when the file was read on its own
@@ -148,7 +153,8 @@ def _embeddings(ledger: Ledger, layer: Layer, shard: str, good: list[Row]) -> No
                     ledger.wrong(f"{layer.name}/{name}", f"{off} rows are no unit vectors", fix)
                 failed = int(np.count_nonzero(~np.isfinite(norms)))
                 if failed:
-                    ledger.note(f"{layer.name}/{name}", f"the model failed on {failed} rows; their score is missing")
+                    why = "no vector was given for" if stats.get("stage") == "import-embeddings" else "the model failed on"
+                    ledger.note(f"{layer.name}/{name}", f"{why} {failed} rows; their score is missing")
 
 
 def _scores(ledger: Ledger, corpus: Corpus, layer: Layer, shard: str, good: list[Row]) -> None:
@@ -174,6 +180,31 @@ def _scores(ledger: Ledger, corpus: Corpus, layer: Layer, shard: str, good: list
             f"is not the cosine of {source.name}",
             "run the command that made it again: `vlcorpus score CORPUS similarity`",
         )
+
+
+def _of_candidates(layer: Layer, shard: str) -> bool:
+    """Whether the rows of a unit are those of the candidates and not only of the pairs with images."""
+    return (stats_or_none(layer, shard) or {}).get("of") == "candidates"
+
+
+def _given_scores(ledger: Ledger, corpus: Corpus) -> None:
+    """Scores that came with a list have the candidates, in order, whether or not there is a shard of them."""
+    for score in corpus.layers("scores"):
+        layer = corpus.layer(f"scores/{score}")
+        for shard in layer.units():
+            if not _of_candidates(layer, shard):
+                continue
+            ledger.at(f"{layer.name}/{shard}")
+            try:
+                path = corpus.layer("candidates").path(f"{shard}.parquet")
+                wanted = table.read(path, "candidates", only=["uid"]).column("uid")
+                found = table.read(layer.path(f"{shard}.parquet"), f"score-{score}", only=["uid"]).column("uid")
+            except VlcorpusError:
+                continue  # told when the files were read on their own
+            if not found.equals(wanted):
+                there, ours = ([uid.hex() for uid in column.to_pylist()] for column in (found, wanted))
+                fix = "import the list again"
+                _same(ledger, f"{layer.name}/{shard}.parquet", "column uid beside the candidates", there, ours, fix)
 
 
 def _decisions(ledger: Ledger, layer: Layer, shard: str, good: list[Row]) -> None:

@@ -53,13 +53,23 @@ def within(read: Mapping[str, Mapping[str, Stats | None]]) -> list[Imbalance]:
     return found
 
 
+def follows(layer: str, stats: Mapping[str, Stats | None]) -> str | None:
+    """The layer whose kept rows a layer has, unit by unit; None where it has no units of another. `stats` are its own:
+    scores that came with a list are of candidates, whether or not these ever have an image."""
+    if layer == "shards":
+        return "candidates"
+    if head(layer) not in SHARDED:
+        return None
+    return "candidates" if any((each or {}).get("of") == "candidates" for each in stats.values()) else "shards"
+
+
 def across(read: Mapping[str, Mapping[str, Stats | None]]) -> list[Imbalance]:
     """Units that have not seen what the layer before them kept."""
     found = []
     for layer, by_unit in read.items():
-        before = "candidates" if layer == "shards" else "shards" if head(layer) in SHARDED else ""
+        before = follows(layer, by_unit)
         for unit, stats in by_unit.items():
-            source = read.get(before, {}).get(unit)
+            source = read.get(before, {}).get(unit) if before is not None else None
             if source is None or stats is None or number(stats, "seen") == number(source, "kept"):
                 continue
             what = f"{before} kept {number(source, 'kept')} rows, and it has seen {number(stats, 'seen')}"

@@ -4,8 +4,8 @@
     find(corpus, "0123456789")                           the same, where no other uid begins so
     find(corpus, "000030017")                            the row of that key
 
-The uid column of candidates/ is read shard by shard, 16 bytes a pair. A pair that was refused as a candidate has no
-uid on disk; it is computed again from URL and text, for which the tables of refused pairs are read last.
+The uid column of candidates/ is read shard by shard, 16 bytes a pair; the tables of refused pairs are read last. Where
+an earlier version wrote them without uids, these are computed again from URL and text.
 """
 
 from __future__ import annotations
@@ -114,9 +114,11 @@ def _refused(corpus: Corpus, prefix: str) -> Iterator[Refused]:
         try:
             rows = table.rows(layer.path(f"rejected/{shard}.parquet"), "candidates-rejected")
             for row in rows:
-                if row["url"] is None:
-                    continue  # an image without URL is named by its bytes, which are gone
-                uid = identity.uid(row["url"], row["alt_text"] or "")
+                uid = row["uid"]
+                if uid is None:
+                    if row["url"] is None:
+                        continue  # an image without URL is named by its bytes, which are gone
+                    uid = identity.uid(row["url"], row["alt_text"] or "")
                 if uid.hex().startswith(prefix):
                     yield Refused(uid, shard, row)
         except CorpusError:

@@ -57,7 +57,7 @@ class Freshness:
 
     def _inputs(self, stage: Stage, unit: str, recorded: Mapping[str, str]) -> dict[str, str]:
         """Today's inputs of a unit."""
-        if stage.creates and unit == ALL:  # a source's inputs lie outside
+        if stage.makes == "sources" or (stage.creates and unit == ALL):  # a source's inputs lie outside
             return dict(recorded)
         elsewhere = [name for name in recorded if name not in _FACTS and not self._is_layer(name)]
         if elsewhere or stage.name == "report":  # a report takes in whatever layers there are

@@ -94,6 +94,7 @@ _KINDS = (
     _Kind("candidates", "rejected", "candidates-rejected"),
     _Kind("sources", "pages", "pages"),
     _Kind("sources", "pairs", "extracted"),
+    _Kind("sources", "scores", "extracted-scores"),
     _Kind("shards", "", "shards"),
     _Kind("embeddings", "metadata", "embeddings-metadata"),
     _Kind("decisions", "", "decisions"),

@@ -18,6 +18,7 @@ from ..io import table
 from .find import Found, Refused, places
 from .judging import Judgement, judgement
 from .layers import ALL, export_layers, stats_or_none
+from .origin import page_of
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Exported:
 @dataclass(frozen=True)
 class Life:
     """uid, key and shard; `found` is its row as a candidate; `rejected` says why it is none; `page` and `fetched` are
-    its rows in those tables."""
+    its rows in those tables. scores: by column; those that came with a list as `list.similarity`."""
 
     uid: str
     shard: str
@@ -100,11 +101,11 @@ class Life:
 def life(corpus: Corpus, place: Found | Refused, *, export: Path | None = None) -> Life:
     """Everything that the corpus, and an export where one is named, knows of a pair. CorpusError for damaged files."""
     if isinstance(place, Refused):
-        values = {name: value for name, value in place.values.items() if name != "reason"}
+        values = _plain({name: value for name, value in place.values.items() if name != "reason"})
         return Life(place.uid.hex(), place.shard, None, values, str(place.values["reason"]))
     candidates = corpus.layer("candidates").path(f"{place.shard}.parquet")
     found = table.read(candidates, "candidates").slice(place.row, 1).to_pylist()[0]
-    page = _page(corpus, found)
+    page = page_of(corpus, found)
     fetched = _fetched(corpus, place)
     row = _image_row(corpus, place) if fetched is not None and fetched["status"] == "success" else None
     scores = _scores(corpus, place)
@@ -127,20 +128,6 @@ def life(corpus: Corpus, place: Found | Refused, *, export: Path | None = None) 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value.hex() if isinstance(value, bytes) else value for name, value in row.items()}
-
-
-def _page(corpus: Corpus, found: dict[str, Any]) -> dict[str, Any] | None:
-    """The row of the page that the pair was found on, where its source crawled."""
-    layer = corpus.layer(f"sources/{found['source']}")
-    if found["page_url"] is None or not layer.path("pages").is_dir():
-        return None
-    for part in layer.units():
-        path = layer.path(f"pages/{part}.parquet")
-        urls = table.read(path, "pages", only=["url"]).column("url").to_pylist() if path.is_file() else []
-        if found["page_url"] in urls:
-            row = table.read(path, "pages").slice(urls.index(found["page_url"]), 1).to_pylist()[0]
-            return {name: value for name, value in row.items() if name != "links"}
-    return None
 
 
 def _fetched(corpus: Corpus, place: Found) -> dict[str, Any] | None:
@@ -212,6 +199,8 @@ def _scores(corpus: Corpus, place: Found) -> dict[str, Any]:
         if layer.stats(place.shard) is None:
             continue
         values = _row(layer.path(f"{place.shard}.parquet"), f"score-{score}", place.uid) or {}
+        if (layer.stats(place.shard) or {}).get("of") == "candidates":  # columns of many lists; this one has a few
+            values = {f"{score}.{name}": value for name, value in values.items() if name != "uid" and value is not None}
         found |= {name: value for name, value in values.items() if name != "uid"}
     return found
 

@@ -109,6 +109,9 @@ def search(
 def _embeddings(corpus: Corpus, model: str | None) -> Layer:
     """The layer meant by a folder name, a model reference, or nothing: the only one, or the one that is scored."""
     known = corpus.layers("embeddings")
+    given = [name for name in known if model is not None and _given(corpus.layer(f"embeddings/{name}")) == model]
+    if len(given) == 1 and model not in known:
+        return corpus.layer(f"embeddings/{given[0]}")
     if model is None or model not in known:
         if model is None or not known:
             return models.embedded(corpus, models.scored(corpus) if len(known) > 1 else None)
@@ -175,20 +178,40 @@ def _encoder(corpus: Corpus, layer: Layer, model: str | None) -> Any:
     """The model of a layer: the one named, the one that the corpus recorded, or a probe of the corpus."""
     from ..clip.model import load
 
-    named = model
+    named, given = model, _given(layer)
+    own = model is None or model == layer.folder.name
+    if own and given == "":
+        raise UsageError(
+            f"the model that made {layer.folder.name} is not known",
+            "search by --uid, or import the embeddings again with --model",
+        )
     try:
-        if model is None or model == layer.folder.name:
+        if own and given is not None:
+            named = given
+        elif own:
             stats = layer.stats(layer.units()[-1])
             named = getattr(registry.recorded(corpus, stats), "model", None) if stats is not None else None
         encoder = load(models.reference(corpus, named), download=False)
     except VlcorpusError as error:
         raise type(error)(error.message, f"name the model of {layer.folder.name} with --model") from error
+    dimension = vectors.read(layer.path(f"img_emb/img_emb_{layer.units()[0]}.npy")).shape[1]
+    if given == named and encoder.dimension == dimension:
+        return encoder  # who imported the vectors says that they are of this model
     if encoder.slug != layer.folder.name:
         raise UsageError(
             f"{named} is {encoder.slug}, and the embeddings are of {layer.folder.name}",
             "name the model that made them with --model",
         )
     return encoder
+
+
+def _given(layer: Layer) -> str | None:
+    """The model of imported embeddings as it was named, "" where it was not; None for those that were made here."""
+    unit = next(iter(layer.units()), None)
+    stats = stats_or_none(layer, unit) if unit is not None else None
+    if stats is None or stats.get("stage") != "import-embeddings":
+        return None
+    return str(stats["settings"].get("model") or "")
 
 
 def index_about(layer: Layer) -> IndexAbout:

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from ..corpus import Corpus, Layer
-from .balance import Imbalance, across, number, within
+from .balance import Imbalance, across, follows, number, within
 from .freshness import STALE, UNKNOWN, Freshness
-from .layers import ALL, SHARDED, as_counts, head, present, stats_or_none, units
+from .layers import ALL, as_counts, head, present, stats_or_none, units
 
 _TAIL = 262_144  # bytes of a log that are read
 
@@ -127,8 +127,7 @@ def _layer(
         if state == STALE:
             stale_stats.setdefault(layer.name, stats)
     seen, kept, rejected = _rows(layer, good)
-    follows = _follows(layer)
-    todo = set(corpus.layer(follows).units()) - read.keys() if follows else set[str]()
+    todo = _wanted(corpus, layer, read) - read.keys()
     ends = [float(stats["end_time"]) for stats in good.values() if isinstance(stats.get("end_time"), int | float)]
     return LayerStatus(
         name=layer.name,
@@ -145,10 +144,16 @@ def _layer(
     )
 
 
-def _follows(layer: Layer) -> str | None:
-    if layer.name == "shards":
-        return "candidates"
-    return "shards" if head(layer.name) in SHARDED else None
+def _wanted(corpus: Corpus, layer: Layer, read: dict[str, dict[str, Any] | None]) -> set[str]:
+    """The units that a layer ought to have: those of the layer it follows."""
+    before = follows(layer.name, read)
+    wanted = set(corpus.layer(before).units()) if before is not None else set[str]()
+    if before == "candidates" and layer.name != "shards":
+        # Only some sources brought scores: of others there is nothing to make.
+        sources = {str(stats.get("source")).rpartition("/")[2] for stats in read.values() if stats is not None}
+        candidates = corpus.layer(before)
+        return {unit for unit in wanted if (stats_or_none(candidates, unit) or {}).get("source") in sources}
+    return wanted
 
 
 def _rows(layer: Layer, good: dict[str, dict[str, Any]]) -> tuple[int, int, dict[str, int]]:
