@@ -112,3 +112,15 @@ def test_words_of_a_column_of_slices() -> None:
     with pytest.raises(ValueError, match="null"):
         keys.as_words(pa.array([None], pa.binary(16)))
     assert words.dtype == np.uint64
+
+
+def test_without_texts_the_others_are_the_same() -> None:
+    rows = [
+        {"url": f"http://a.test/{n}", "alt_text": "words", "reason": "bad_url" if n % 5 == 0 else None}
+        for n in range(40)
+    ]
+    given = table.columns(rows, "extracted")
+    whole, less = keys.with_identities(given), keys.with_identities(given, texts=False)
+    assert less.schema.equals(whole.schema)
+    assert less.column("text_id").null_count == 40 and whole.column("text_id").null_count == 8
+    assert less.drop_columns(["text_id"]).equals(whole.drop_columns(["text_id"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
@@ -22,7 +23,7 @@ from vlcorpus.identity import image_id, uid
 from vlcorpus.io import table
 from vlcorpus.placement.keys import with_identities
 from vlcorpus.stages.base import Stage, UnitCommit
-from vlcorpus.stages.candidates import cut
+from vlcorpus.stages.candidates import cut, in_order, writers
 from vlcorpus.stages.import_ import Import
 from vlcorpus.views.verify import verify
 
@@ -437,3 +438,23 @@ def test_a_source_without_rows(tmp_path: Path, parts: int) -> None:
             commit.finish(seen=0, kept=0)
     assert cut_source(corpus, "s0") == (0, 0, Counter())
     assert corpus.layer("candidates").units() == ()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_shards_are_written_side_by_side_and_told_in_order(threads: int) -> None:
+    first = threading.Event()
+
+    def write(number: int) -> int:
+        if threads > 1 and number == 0:
+            assert first.wait(60)  # only another one can end this
+        first.set()
+        if number == 30:
+            raise OSError(number)
+        return number
+
+    told: list[int] = []
+    with pytest.raises(OSError, match="30"):
+        for number in in_order(write, iter(range(100)), threads=threads):
+            told.append(number)
+    assert told == list(range(30))
+    assert [writers(rows) for rows in (1, 10_000, 100_000, 1_000_000)] == [4, 4, 2, 1]
