@@ -35,7 +35,8 @@ T = TypeVar("T")
 _KEY = "vlcorpus.setting"
 _USER = re.compile(r"//[^/?#@]*@")
 _SIGNATURE = re.compile(
-    r"(?:X-Amz-|X-Goog-|AWSAccessKeyId=|GoogleAccessId=|Signature=|Expires=|Policy=|Key-Pair-Id=|sig=|se=|sv=|sp=|sr=)", re.I
+    r"(?:X-Amz-|X-Goog-|AWSAccessKeyId=|GoogleAccessId=|Signature=|Expires=|Policy=|Key-Pair-Id=|sig=|se=|sv=|sp=|sr=)",
+    re.I,
 )
 MOST_INT = 2**53  # what every reader of JSON takes for the same number
 

@@ -42,6 +42,7 @@ _PANELS = {
     "crawl": "Gather",
     "import": "Gather",
     "download": "Gather",
+    "import-embeddings": "Gather",
     "embed": "Judge",
     "score": "Judge",
     "filter": "Judge",
@@ -63,11 +64,23 @@ def _stage_command(name: str) -> Callable[..., None]:
         stages = [_built(cls, values)]
         if name == "download" and values.get("from_list") is not None:
             stages.insert(0, _built(registry.stage("import"), {"source": values["from_list"]}))
+        if name == "import" and values.get("embeddings"):
+            told = {key.removeprefix("embeddings_"): values[key] for key in ("embeddings_model", "embeddings_arrays")}
+            stages.append(_built(registry.stage("import-embeddings"), told | {"folders": values["embeddings"]}))
         running.do(_folder(corpus), stages, workers=workers, dry_run=dry_run, as_json=json)
 
     common = {"corpus": CorpusPath, "workers": Workers, "dry_run": DryRun, "json": Json}
     defaults = {"corpus": inspect.Parameter.empty, "workers": None, "dry_run": False, "json": False}
-    extra = {}
+    extra: dict[str, Any] = {}
+    if name == "import":
+        extra |= {
+            key: Annotated[kind, typer.Option("--" + key.replace("_", "-"), metavar=meta, help=words)]
+            for key, kind, meta, words in (
+                ("embeddings", list[str] | None, "FOLDER", "Also bring the embeddings in this folder."),
+                ("embeddings_model", str | None, "NAME", "Model that made them, as ViT-B-32/openai."),
+                ("embeddings_arrays", str | None, "NAME", "Which arrays of .npz files, as l14."),
+            )
+        }
     if name == "download":
         extra["from_list"] = Annotated[
             str | None, typer.Option("--from", metavar="LIST", help="Import this URL list first.")

@@ -71,11 +71,15 @@ def _lines(told: Life, *, exported: bool) -> Iterator[tuple[str, str]]:
 
 
 def _found(told: Life) -> Iterator[tuple[str, str]]:
+    from ..views.origin import lines
+
     row = told.found
     place = f"on {row['page_url']}" if row.get("page_url") else f"as {row['file']}" if row.get("file") else ""
     yield "found", f"by {row['source']}, number {row['offset']} {place}".rstrip()
     if row.get("url"):
         yield "", str(row["url"])
+    for line in lines(row):
+        yield "", line
     if told.page is not None:
         fetched = told.page["fetched_at"]
         yield "", f"page visited {shape.cell(fetched)}, {told.page['depth']} links from a seed"
@@ -96,13 +100,14 @@ def _image(told: Life) -> Iterator[tuple[str, str]]:
         said = row["error_message"] or row["reason"]
         yield "fetched", f"{status}{said}: {_meaning(row['status'], row['reason'])}"
         return
-    size = f"{row['original_width']}x{row['original_height']}"
+    size = f", {row['original_width']}x{row['original_height']} px" if row["original_width"] is not None else ""
     kind = f"{row['content_type']}, " if row["content_type"] else ""
     amount = output.size(row["original_bytes"]) if row["original_bytes"] is not None else "unknown size"
-    yield "fetched", f"{status}{kind}{amount}, {size} px"
+    yield "fetched", f"{status}{kind}{amount}{size}"
     if row["final_url"] and row["final_url"] != row["url"]:
         yield "", f"from {row['final_url']}"
-    yield "", f"sha256 {row['sha256']}"
+    if row["sha256"] is not None:
+        yield "", f"sha256 {row['sha256']}"
     if row.get("optout"):
         yield "", f"opt-outs of the answer: {shape.cell(row['optout'])}"
     if told.stored is not None:

@@ -22,6 +22,7 @@ _STAGES = {
     "crawl": "crawl:Crawl",
     "import": "import_:Import",
     "download": "download:Download",
+    "import-embeddings": "import_embeddings:ImportEmbeddings",
     "embed": "embed:Embed",
     "score": "score:Score",
     "filter": "filter:Filter",
@@ -49,6 +50,9 @@ _MAKERS = {
     "duplicates": "dedup",
     "splits": "split",
 }
+
+# Which other stage may have made it.
+_OTHERS = {"embeddings": "import-embeddings"}
 
 _HINTS = {
     "candidates": "give it pairs first: `vlcorpus crawl CORPUS URL` or `vlcorpus import CORPUS LIST`",
@@ -119,9 +123,10 @@ def _embeddings(corpus: Corpus, model: str | None) -> str:
 
 def _made_before(corpus: Corpus, layer: str, cls: type[Stage]) -> Stage | None:
     place = corpus.layer(layer)
+    makers = {cls.name, _OTHERS.get(layer.partition("/")[0], cls.name)}
     for unit in (*reversed(place.units()), "all"):
         stats = place.stats(unit)
-        if stats is not None and stats.get("stage") == cls.name:
+        if stats is not None and stats.get("stage") in makers:
             made = recorded(corpus, stats)
             if layer == "scores/similarity":  # of the same embeddings, also where there are more of them now
                 made = replace(made, model=made.model or stats["source"].partition("/")[2])  # type: ignore[call-arg, attr-defined]

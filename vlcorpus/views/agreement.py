@@ -153,7 +153,11 @@ def _embeddings(ledger: Ledger, layer: Layer, shard: str, good: list[Row]) -> No
                     ledger.wrong(f"{layer.name}/{name}", f"{off} rows are no unit vectors", fix)
                 failed = int(np.count_nonzero(~np.isfinite(norms)))
                 if failed:
-                    why = "no vector was given for" if stats.get("stage") == "import-embeddings" else "the model failed on"
+                    why = (
+                        "no vector was given for"
+                        if stats.get("stage") == "import-embeddings"
+                        else "the model failed on"
+                    )
                     ledger.note(f"{layer.name}/{name}", f"{why} {failed} rows; their score is missing")
 
 
