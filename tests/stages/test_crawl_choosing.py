@@ -276,3 +276,15 @@ def test_what_cannot_be_chosen_is_refused_first(birds: str, tmp_path: Path) -> N
             dry_run=False,
             as_json=False,
         )
+
+
+def test_what_was_fetched_need_not_be_kept(tmp_path: Path) -> None:
+    with LoopbackServer() as server:
+        for path, body in SITE.items():
+            server.put(path, body.encode(), {"Content-Type": "text/html"})
+        kept, stage = crawl(tmp_path / "kept", server.url("/"), **live(server))
+        assert len(list(stage.layer(kept).path("warc").iterdir())) == 4
+        bare, stage = crawl(tmp_path / "bare", server.url("/"), store=False, **live(server))
+        assert not stage.layer(bare).path("warc").exists()
+        assert texts(bare) == texts(kept)
+        assert {row["record_offset"] for row in rows(bare, "candidates")} == {None}

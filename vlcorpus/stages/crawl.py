@@ -122,6 +122,7 @@ class Crawl(Network):
         help="An earlier crawl (a name under sources/): pages are asked for only if they changed since.",
         panel="Live crawl",
     )
+    store: bool = setting(True, help="Keep what was fetched, as WARC files in the corpus.", panel="Live crawl")
     chunk: int = setting(
         64, help="Pages between two commits of a live crawl.", least=1, most=10_000, panel="Live crawl"
     )

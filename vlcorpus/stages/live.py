@@ -130,22 +130,19 @@ class _Parts:
         inputs = {"source": self._layer.name, "part": unit}
         file = f"warc/{unit}.warc.gz"
         with UnitCommit(self._stage, self._corpus, self._layer, unit, inputs) as commit:
-            with commit.file(file) as sink:
-                about = {"software": f"{TOKEN}/{__version__}", "http-header-user-agent": self._stage.user_agent()}
-                about["robots"] = "obey" if self._stage.obey_robots else "ignore"
-                visits = crawl.visit(self._stage.chunk, WarcFile(sink, about=about))
-                if not visits:
-                    raise _Ended
-                if not self._begun and not any(visit.page or visit.links for visit in visits):
-                    raise _nowhere(visits)
-            # The dates in it are of the day; what was found is not.
-            found = [(visit.url, visit.status, visit.reason, visit.digest) for visit in visits]
-            commit.outputs[file]["digest"] = hashlib.sha256(json.dumps(found).encode()).hexdigest()
-            name = f"{self._layer.name.rpartition('/')[2]}/{file}"
+            if self._stage.store:
+                with commit.file(file) as sink:
+                    visits = self._visits(crawl, WarcFile(sink, about=self._about()))
+                # The dates in it are of the day; what was found is not.
+                found = [(visit.url, visit.status, visit.reason, visit.digest) for visit in visits]
+                commit.outputs[file]["digest"] = hashlib.sha256(json.dumps(found).encode()).hexdigest()
+                name = f"{self._layer.name.rpartition('/')[2]}/{file}"
+            else:
+                visits, name = self._visits(crawl, None), ""
             batch = Batch()
             for visit in visits:
                 for part in reader.apart(visit.page) if visit.page is not None else ():
-                    batch.add(part, visit.origin(name))
+                    batch.add(part, visit.origin(name) if name else visit.origin("")._replace(offset=None, length=None))
             pairs, dropped = self._choose(batch.table())
             table.write(commit, f"pairs/{unit}.parquet", pairs, "extracted")
             table.write(commit, f"pages/{unit}.parquet", table.columns(map(_row, visits), "pages"), "pages")
@@ -159,6 +156,22 @@ class _Parts:
                 pages=dict(sorted(outcomes.items())),
             )
         self._count(stats)
+
+    def _visits(self, crawl: LiveCrawl, warc: WarcFile | None) -> tuple[Visit, ...]:
+        visits = crawl.visit(self._stage.chunk, warc)
+        if not visits:
+            raise _Ended
+        if not self._begun and not any(visit.page or visit.links for visit in visits):
+            raise _nowhere(visits)
+        return visits
+
+    def _about(self) -> dict[str, str]:
+        """Of the WARC file."""
+        return {
+            "software": f"{TOKEN}/{__version__}",
+            "http-header-user-agent": self._stage.user_agent(),
+            "robots": "obey" if self._stage.obey_robots else "ignore",
+        }
 
     def _count(self, stats: dict[str, Any]) -> None:
         self._begun = True
