@@ -4,7 +4,9 @@
     python benchmarks/extract.py FOLDER --pages 300 --rounds 3
 
 Speed: CPU seconds of one process, median of interleaved rounds, of (1) parsing alone, (2) the floor: parsing and
-img@src, img@alt, joined to the page's URL, (3) web.html.extract with all it gives. Reading the files is not timed.
+img@src, img@alt, joined to the page's URL, (3) web.html.extract with all it gives, as the live crawl asks for it, and
+(4) without links, which nobody follows from stored pages. Reading the files is not timed. Then (5), the same with all
+that reading takes: a .warc.gz of the pages, written beforehand, from the disk's cache to what `extract` gives.
 
 Recall: the WAT rule is what a WAT file and the tools that read them see: image elements with an alt text and a src that
 is no data: URL. Some of these name a vector image or nothing that can be fetched, which `extract` rejects: the second
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -25,10 +28,14 @@ from urllib.parse import urljoin
 
 from selectolax.lexbor import LexborHTMLParser
 
+from vlcorpus.net.response import Response
+from vlcorpus.web import warc
 from vlcorpus.web.html import Page, extract
 from vlcorpus.web.join import Join
+from vlcorpus.web.warc_file import WarcFile
 
 ROUNDS = 5
+ARCHIVED = "WARC file, without links"
 
 
 def url_of(path: Path) -> str:
@@ -57,18 +64,50 @@ def whole(body: bytes, url: str) -> Page:
     return extract(body, url=url)
 
 
+def stored(body: bytes, url: str) -> Page:
+    return extract(body, url=url, links=False)
+
+
+def write(path: Path, pages: list[tuple[bytes, str]]) -> None:
+    with open(path, "wb") as file:
+        store = WarcFile(file)
+        for body, url in pages:
+            headers = (("content-type", "text/html"),)
+            store.add(Response(url=url, final_url=url, status=200, headers=headers, body=body, asked_at=1.8e9))
+
+
+def archived(path: Path) -> int:
+    pages = 0
+    for page in warc.pages(path):
+        extract(page.body, url=page.url, headers=page.headers, links=False)
+        pages += 1
+    return pages
+
+
 def speed(pages: list[tuple[bytes, str]], rounds: int) -> None:
-    tasks: dict[str, Callable[[bytes, str], object]] = {"parse": parse, "img@src@alt": floor, "extract": whole}
-    seconds: dict[str, list[float]] = {name: [] for name in tasks}
+    tasks: dict[str, Callable[[bytes, str], object]] = {
+        "parse": parse,
+        "img@src@alt": floor,
+        "extract": whole,
+        "without links": stored,
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in (*tasks, ARCHIVED)}
     for task in tasks.values():
         for body, url in pages[:20]:
             task(body, url)
-    for _ in range(rounds):
-        for name, task in tasks.items():
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "pages.warc.gz"
+        write(file, pages)
+        for _ in range(rounds):
+            for name, task in tasks.items():
+                before = time.process_time()
+                for body, url in pages:
+                    task(body, url)
+                seconds[name].append(time.process_time() - before)
             before = time.process_time()
-            for body, url in pages:
-                task(body, url)
-            seconds[name].append(time.process_time() - before)
+            read = archived(file)
+            seconds[ARCHIVED].append(time.process_time() - before)
+            assert read == len(pages)
     size = sum(len(body) for body, _ in pages) / 1e6
     print(f"CPU of one process, median of {rounds} rounds    pages/s     MB/s  x parse")
     for name, spent in seconds.items():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from vlcorpus.web.charset import decode, utf8
+from vlcorpus.web.charset import _is_whole_utf8, decode, utf8
 
 GERMAN = "Über die Brücke fährt täglich der Zug; die Fähre läuft später aus. Schöne Grüße aus Köln! " * 3
 RUSSIAN = "Съешь же ещё этих мягких французских булок, да выпей чаю. Сегодня хорошая погода. " * 3
@@ -63,3 +65,27 @@ def test_ascii_of_other_characters() -> None:
 @pytest.mark.parametrize("label", [None, "charset=utf-8", "charset=gbk", "charset=iso-2022-jp", "charset=utf-16be"])
 def test_anything_can_be_read(body: bytes, label: str | None) -> None:
     decode(body, label)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_utf8_is_what_can_be_decoded(seed: int) -> None:
+    rng = random.Random(seed)
+    parts = [
+        b"a",
+        "é".encode(),
+        "漢".encode(),
+        "😀".encode(),
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        b"\xc0\xaf",
+        b"\xe6\xbc",
+        b"\xff",
+    ]
+    for _ in range(5_000):
+        body = b"".join(rng.choice(parts[: rng.choice((4, 9))]) for _ in range(rng.randrange(12)))
+        try:
+            body.decode()
+            whole = True
+        except UnicodeDecodeError:
+            whole = False
+        assert _is_whole_utf8(body) == whole, body

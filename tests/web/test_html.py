@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from html.parser import HTMLParser
 from urllib.parse import urljoin
@@ -18,7 +19,10 @@ URL = "https://site.example/dir/page.html"
 def read(html: str | bytes, url: str = URL, **headers: str) -> Page:
     body = html.encode() if isinstance(html, str) else html
     sent = [(name.replace("_", "-"), value) for name, value in headers.items()]
-    return extract(body, url=url, headers=sent)
+    page = extract(body, url=url, headers=sent)
+    # Without links, all else is the same.
+    assert extract(body, url=url, headers=sent, links=False) == dataclasses.replace(page, links=())
+    return page
 
 
 def images(html: str) -> list[tuple[str, str | None]]:
@@ -382,6 +386,7 @@ def test_hostile_markup_is_read_in_time_and_keeps_its_images(html: str) -> None:
         pytest.param("<p>" + "word " * 900_000 + "<img src=a alt=x>", 1, id="words"),
         pytest.param("<p>" + "<i>w</i>" * 300_000 + "<img src=a alt=x>" * 20_000, 10_000, id="words in elements"),
         pytest.param("<a href=x>" * 400_000 + "<img src=a alt=x>", 1, id="links"),
+        pytest.param("<a rel=license href=x>" * 200_000 + "<img src=a alt=x>", 1, id="licences"),
     ],
 )
 def test_hostile_amounts_are_cut(html: str, rows: int) -> None:

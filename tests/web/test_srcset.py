@@ -32,7 +32,25 @@ def test_candidates(srcset: str, found: list[tuple[str, int | None, float]]) -> 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_same_as_one_at_a_time(seed: int) -> None:
     rng = random.Random(seed)
-    parts = ["a.jpg", "b,c.png", " ", "\n", ",", ", ", "300w", "2x", "1.5x", "0w", "data:,", "{", "x" * 60, "7"]
+    parts = [
+        "a.jpg",
+        "b,c.png",
+        " ",
+        "\n",
+        ",",
+        ", ",
+        "300w",
+        "2x",
+        "1.5x",
+        "0w",
+        "data:,",
+        "{",
+        "x" * 60,
+        "7",
+        "12w,",
+        "\xa0",
+        "²x",
+    ]
     for _ in range(20_000):
         srcset = "".join(rng.choice(parts) for _ in range(rng.randrange(10)))
         assert candidates(srcset) == _candidates(srcset), srcset

@@ -40,7 +40,7 @@ class Reader:
     def read(self, stored: WarcPage) -> tuple[Page | None, str | None]:
         if stored.reason is not None:
             return None, stored.reason
-        page = html.extract(stored.body, url=stored.url, headers=stored.headers, token=self._token)
+        page = html.extract(stored.body, url=stored.url, headers=stored.headers, token=self._token, links=False)
         said = self.sites.evidence(page.url)
         if said:
             page = replace(page, optout=(*page.optout, *said))

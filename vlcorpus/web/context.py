@@ -67,10 +67,18 @@ class Contexts:
         while beside is not None and left > 0 and length < MAX_CONTEXT:
             left -= 1
             text = beside.text_content
-            if text is None and beside.first_child is not None:
-                inside: list[str] = []
-                left = self._read(beside, left, inside)
-                text = "".join(inside)
+            if text is None:
+                only = beside.first_child
+                if only is not None:
+                    # Most that stands beside an image is one text in an element.
+                    text = only.text_content if only.next is None else None
+                    if text is not None and beside.tag_id not in self._silent:
+                        text = text[:_LONG]
+                        left -= 1
+                    else:
+                        inside: list[str] = []
+                        left = self._read(beside, left, inside)
+                        text = "".join(inside)
             if text:
                 if text.isspace():
                     found.append(" ")
@@ -96,14 +104,16 @@ class Contexts:
             if text is not None:
                 found.append(text[:_LONG])
                 return left - 1
-        length = 0
+        length, met_silent = 0, False
         for inner in node.traverse(include_text=True):
             left -= 1
             if left < 0 or length >= _LONG:
                 break
             text = inner.text_content
-            if text is not None:
-                parent = inner.parent
+            if text is None:
+                met_silent = met_silent or inner.tag_id in silent
+            else:
+                parent = inner.parent if met_silent else None
                 if parent is None or parent.tag_id not in silent:
                     text = text[:_LONG]
                     found.append(text)

@@ -64,8 +64,10 @@ def social(metas: Sequence[tuple[str, str]]) -> list[Social]:
     last: dict[str, dict[str, str]] = {}
     words: dict[str, str] = {}
     for name, content in metas:
-        kind, colon, rest = name.partition(":")
-        if kind not in _URLS or not colon or not content or content.isspace():
+        if name[:3] != "og:" and name[:8] != "twitter:":
+            continue
+        kind, _, rest = name.partition(":")
+        if not content or content.isspace():
             continue
         if rest in ("description", "title"):
             words.setdefault(name, content)

@@ -64,9 +64,12 @@ def head(block: bytes) -> tuple[Message, int]:
     return Message(int(status.group(1)), tuple(headers), b""), end.end()
 
 
-def read(block: bytes, most: int) -> Message:
-    """The answer in `block`, its body decoded and cut at `most` bytes. Raises BadMessage."""
-    message, start = head(block)
+def read(block: bytes, most: int, known: tuple[Message, int] | None = None) -> Message:
+    """The answer in `block`, its body decoded and cut at `most` bytes. Raises BadMessage.
+
+    known: what `head` gave for it, if that was asked before.
+    """
+    message, start = known or head(block)
     body = block[start:]
     if "chunked" in (message.header("transfer-encoding") or "").lower():
         body = _unchunked(body)

@@ -32,7 +32,7 @@ _LEVELS = 6  # elements around an image that are looked at
 def pairs(swept: Sweep, join: Join) -> list[Pair]:
     """One pair an image element, in document order."""
     contexts = Contexts()
-    shared = stand_ins(image.attributes for image in swept.images)
+    shared = stand_ins(attributes for _, attributes, _ in swept.images)
     return [
         _pair(image, position, swept.captions, contexts, join, shared) for position, image in enumerate(swept.images)
     ]
@@ -76,8 +76,8 @@ def _pair(
         figcaption,
         contexts.near(node, heading) or None,
         join.link(link) if link else None,
-        side(attributes.get("width")),
-        side(attributes.get("height")),
+        side(width) if (width := attributes.get("width")) else None,
+        side(height) if (height := attributes.get("height")) else None,
         found.width,
     )
 

@@ -105,7 +105,7 @@ class Join:
         first = found[:1]
         if first == "/" and found[:2] != "//":
             match, before = _ROOTED.fullmatch(found) if "//" not in found else None, self._root
-        elif found[:4] == "http" or first == "/":
+        elif first == "/" or found[:4] == "http":
             if first == "/":
                 found = self._protocol + found
             at = found.find("/", 8)
@@ -117,6 +117,8 @@ class Join:
             if at < 0:
                 return f"{found}/" if group else found
             match = _ROOTED.fullmatch(found, at)
+            if match is not None and not group:
+                return found
         elif first == "#":
             return self.base if group and found.isprintable() else None
         elif self._folder is not None and "//" not in found:

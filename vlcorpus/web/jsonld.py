@@ -35,7 +35,8 @@ _AFTER = ("-->", "//", "/*", "*/", "]]>", ";")
 _LAST_COMMA = re.compile(r",(\s*[}\]])")
 _OWN_WORDS = ("caption", "description", "name", "alternateName")
 _THEIR_WORDS = ("headline", "name", "alternateName")
-_IMAGES = ("image", "primaryImageOfPage", "thumbnail", "thumbnailUrl", "photo")
+_BEST_FIRST = ("image", "primaryImageOfPage", "thumbnail", "thumbnailUrl", "photo")
+_IMAGES = frozenset(_BEST_FIRST)
 _MAX_STRING = 20_000
 
 Object = dict[str, Any]
@@ -61,11 +62,15 @@ def read(blocks: Iterable[str]) -> Described:
     for block in blocks:
         if _TELLING.search(block):
             _gather(_decoded(block), objects)
-    named = {each["@id"]: each for each in objects if _url_of(each) and isinstance(each.get("@id"), str)}
+    named = {each["@id"]: each for each in objects if isinstance(each.get("@id"), str) and _url_of(each)}
     images: dict[Image, None] = {}
     licences: dict[str, None] = {}
     for each in objects:
-        if len(licences) < MAX_LICENCES and (licence := _first_text(each.get("license"), "@id", "url")):
+        if (
+            "license" in each
+            and len(licences) < MAX_LICENCES
+            and (licence := _first_text(each["license"], "@id", "url"))
+        ):
             licences[licence] = None
         for image in _images(each, named):
             if len(images) >= MAX_IMAGES:
@@ -106,12 +111,12 @@ def _gather(value: Any, objects: list[Object]) -> None:
         each = stack.pop()
         if isinstance(each, dict):
             objects.append(each)
-            inner: Iterable[Any] = each.values()
+            inner = [one for one in each.values() if isinstance(one, (dict, list))]
         elif isinstance(each, list):
-            inner = each[:MAX_OBJECTS]
+            inner = [one for one in each[:MAX_OBJECTS] if isinstance(one, (dict, list))]
         else:
             continue
-        stack += [one for one in reversed(list(inner)) if isinstance(one, (dict, list))]
+        stack += inner[::-1]
 
 
 def _images(each: Object, named: dict[str, Object]) -> Iterator[Image]:
@@ -120,10 +125,12 @@ def _images(each: Object, named: dict[str, Object]) -> Iterator[Image]:
         if url and words:
             yield Image(url, words, *_sides(each))
         return
+    if _IMAGES.isdisjoint(each):
+        return
     theirs = _words(each, _THEIR_WORDS)
     if not theirs:
         return
-    for key in _IMAGES:
+    for key in _BEST_FIRST:
         value = each.get(key)
         for one in value[:MAX_LIST] if isinstance(value, list) else (value,):
             if isinstance(one, str):
@@ -139,6 +146,8 @@ def _images(each: Object, named: dict[str, Object]) -> Iterator[Image]:
 
 def _is_image(each: Object) -> bool:
     kind = each.get("@type")
+    if isinstance(kind, str):
+        return kind.endswith("ImageObject")
     kinds = kind[:10] if isinstance(kind, list) else (kind,)
     return any(isinstance(one, str) and one.endswith("ImageObject") for one in kinds)
 
@@ -153,6 +162,8 @@ def _words(each: Object, keys: tuple[str, ...]) -> str | None:
 
 def _first_text(value: Any, *keys: str) -> str | None:
     """A text; of a list its first element, of an object the text under one of `keys`."""
+    if value is None:
+        return None
     if isinstance(value, list):
         value = value[0] if value else None
     if isinstance(value, dict):

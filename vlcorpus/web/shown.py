@@ -45,11 +45,12 @@ LAZY_SETS = ("data-srcset", "data-lazy-srcset")
 _SETS = ("srcset", *LAZY_SETS)
 _ANY_LAZY = frozenset(LAZY)
 _ANY_SET = frozenset(_SETS)
+_ANY_OTHER = _ANY_LAZY | _ANY_SET
 _NEXT = 8  # nodes behind an image, before its <noscript>
 _SOURCES = 20  # of one picture
 _TRIES = 5  # candidates
 
-_SIZE = operator.attrgetter("size")
+_SIZE = operator.itemgetter(0)
 _DATA = re.compile(r"\s*data:", re.IGNORECASE)
 # Lazy attributes also hold "true", JSON and class names.
 _NAMES_A_FILE = re.compile(r"[^\s{}\[\]\"<>]*[./][^\s{}\[\]\"<>]*")
@@ -77,13 +78,8 @@ class Found(NamedTuple):
 Size = tuple[int, float, int]  # width, density, least screen: compared in this order
 
 
-class Sized(NamedTuple):
-    """A candidate, what it competes by, and where it stood."""
-
-    size: Size
-    url: str
-    source: str
-    width: int | None
+# A candidate: what it competes by, its URL, where it stood, its width.
+Sized = tuple[Size, str, str, int | None]
 
 
 def shown(node: LexborNode, attributes: Attributes, join: Join, shared: frozenset[str], in_picture: bool) -> Found:
@@ -93,6 +89,8 @@ def shown(node: LexborNode, attributes: Attributes, join: Join, shared: frozense
     if src and not src.isspace():
         url, reason = join.image(src)
         found = Found(url, "src", reason)
+        if reason is None and not in_picture and _ANY_OTHER.isdisjoint(attributes):
+            return found
     written = src.strip(SPACE) if src else ""
     if not _ANY_LAZY.isdisjoint(attributes):
         found, written = _lazy(attributes, join, found, written, src in shared)
@@ -199,26 +197,26 @@ def _add(found: list[Sized], attributes: Attributes, screens: int, source: str) 
             for url, width, density in candidates(value):
                 # What is meant only for small screens loses, unless it says how large it is.
                 size = (0, 0.0, -1) if screens < 0 and width is None else (width or 0, density, screens)
-                found.append(Sized(size, url, source, width))
+                found.append((size, url, source, width))
 
 
 def _larger(sized: list[Sized], attributes: Attributes, join: Join, found: Found | None, written: str) -> Found | None:
     """The largest candidate that leads to an image, if `found` does not or is smaller."""
     usable = found is not None and found.reason is None
-    same = max((one for one in sized if one.url == written), key=_SIZE, default=None) if usable else None
-    least = same.size if same is not None else (side(attributes.get("width")) or 0, 1.0, 0)
+    same = max((one for one in sized if one[1] == written), key=_SIZE, default=None) if usable else None
+    least = same[0] if same is not None else (side(attributes.get("width")) or 0, 1.0, 0)
     sized.sort(key=_SIZE, reverse=True)
-    for one in sized[:_TRIES]:
-        if usable and not _is_larger(one.size, least, same is not None):
+    for size, candidate, source, width in sized[:_TRIES]:
+        if usable and not _is_larger(size, least, same is not None):
             break
-        url, reason = join.image(one.url)
+        url, reason = join.image(candidate)
         if reason is None:
             if usable and found is not None and url == found.url:
-                return found._replace(width=one.width)
-            return Found(url, one.source, None, one.width)
-        found = found or Found(url, one.source, reason)
+                return found._replace(width=width)
+            return Found(url, source, None, width)
+        found = found or Found(url, source, reason)
     if found is not None and same is not None:
-        return found._replace(width=same.width)
+        return found._replace(width=same[3])
     return found
 
 

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from fastwarc.warc import WarcRecord, WarcRecordType
 
 from vlcorpus.net.url import origin, requestable
-from vlcorpus.web.http_message import MAX_HEAD, BadMessage, head, read
+from vlcorpus.web.http_message import MAX_HEAD, BadMessage, Message, head, read
 from vlcorpus.web.records import BAD_WARC_RECORD, TRUNCATED_WARC, Stored, date, kind_of, records, target, whole
 
 HTTP_ERROR = "http_error"
@@ -59,11 +59,12 @@ class WarcPage:
 
 
 class _Answer(NamedTuple):
-    """block: of a response that may be wanted, else None."""
+    """block: of a response that may be wanted, else None. head: where `head` could read one."""
 
     url: str
     date: str
     block: bytes | None
+    head: tuple[Message, int] | None
     site_file: bool
 
 
@@ -81,12 +82,12 @@ def _pages(path: Path, kind: str, max_bytes: int) -> Iterator[WarcPage]:
 
 def _answer(record: WarcRecord) -> _Answer:
     url = target(record)
-    block, site_file = None, False
+    block, begun, wanted, site_file = None, None, False, False
     if record.record_type == WarcRecordType.response:
         site_file = _is_site_file(url)
-        block = _block(record, site_file)
+        block, begun, wanted = _block(record, site_file)
     whole(record, len(block or b"") + record.reader.consume(), block)
-    return _Answer(url, date(record), block, site_file)
+    return _Answer(url, date(record), block if wanted else None, begun, site_file)
 
 
 def _is_site_file(url: str) -> bool:
@@ -96,15 +97,18 @@ def _is_site_file(url: str) -> bool:
     return clean[len(origin(clean)) :] in SITE_FILES if clean else False
 
 
-def _block(record: WarcRecord, entire: bool) -> bytes:
-    """The bytes of a response; only the beginning if it is not `entire` and not of HTML."""
+def _block(record: WarcRecord, wanted: bool) -> tuple[bytes, tuple[Message, int] | None, bool]:
+    """(the bytes of a response, its head, whether it is wanted, as all HTML is); else only the beginning.
+
+    One whose head is broken is wanted, as a row with a reason.
+    """
     block = record.reader.read(MAX_HEAD)
-    if not entire:
-        try:
-            message, start = head(block)
-        except BadMessage:
-            return block
-        entire = _is_html(message.header("content-type"), block[start:])
+    begun: tuple[Message, int] | None
+    try:
+        begun = head(block)
+    except BadMessage:
+        begun = None
+    entire = wanted or (begun is not None and _is_html(begun[0].header("content-type"), block, begun[1]))
     if len(block) == MAX_HEAD and entire:
         parts = [block]
         room = MAX_BLOCK - len(block)
@@ -112,13 +116,13 @@ def _block(record: WarcRecord, entire: bool) -> bytes:
             parts.append(part)
             room -= len(part)
         block = b"".join(parts)
-    return block
+    return block, begun, entire or begun is None
 
 
-def _is_html(content_type: str | None, body: bytes) -> bool:
+def _is_html(content_type: str | None, block: bytes, start: int) -> bool:
     if content_type:
         return _HTML.match(content_type) is not None
-    return _LOOKS_LIKE_HTML.match(body[:1000]) is not None
+    return _LOOKS_LIKE_HTML.match(block[start : start + 1000]) is not None
 
 
 def _page(stored: Stored[_Answer], kind: str, max_bytes: int) -> WarcPage | None:
@@ -128,15 +132,13 @@ def _page(stored: Stored[_Answer], kind: str, max_bytes: int) -> WarcPage | None
     if answer.block is None:
         return None
     try:
-        message, start = head(answer.block)
-        if not answer.site_file and not _is_html(message.header("content-type"), answer.block[start:]):
-            return None
         url, _ = requestable(answer.url)
-        if not url:
-            raise BadMessage("no page URL")
+        if answer.head is None or not url:
+            raise BadMessage("no head, or no page URL")
+        message = answer.head[0]
         reason = None if answer.site_file or 200 <= message.status <= 299 else HTTP_ERROR
         if reason is None:
-            message = read(answer.block, max_bytes)
+            message = read(answer.block, max_bytes, answer.head)
     except BadMessage:
         return WarcPage(answer.url, (), b"", None, answer.date, offset, BAD_WARC_RECORD, length, kind)
     return WarcPage(
