@@ -4,8 +4,8 @@
     python benchmarks/extract.py FOLDER --pages 300 --rounds 3
 
 Speed: CPU seconds of one process, median of interleaved rounds, of (1) parsing alone, (2) the floor: parsing and
-img@src, img@alt, joined to the page's URL, (3) web.html.extract with all it gives, as the live crawl asks for it, and
-(4) without links, which nobody follows from stored pages. Reading the files is not timed. Then (5), the same with all
+img@src, img@alt, joined to the page's URL, (3) html.extract with all it gives, as the live crawl asks for it, and (4)
+without links, which nobody follows from stored pages. Reading the files is not timed. Then (5), the same with all
 that reading takes: a .warc.gz of the pages, written beforehand, from the disk's cache to what `extract` gives.
 
 Recall: the WAT rule is what a WAT file and the tools that read them see: image elements with an alt text and a src that
@@ -29,10 +29,10 @@ from urllib.parse import urljoin
 from selectolax.lexbor import LexborHTMLParser
 
 from vlcorpus.net.response import Response
-from vlcorpus.web import warc
-from vlcorpus.web.html import Page, extract
-from vlcorpus.web.join import Join
-from vlcorpus.web.warc_file import WarcFile
+from vlcorpus.web.archives import warc
+from vlcorpus.web.archives.warc_file import WarcFile
+from vlcorpus.web.pages.html import Page, extract
+from vlcorpus.web.pages.join import Join
 
 ROUNDS = 5
 ARCHIVED = "WARC file, without links"

@@ -9,7 +9,7 @@ similarity), then measures in turn, in rounds, in processes of their own:
 
     floor        pyarrow reads the same columns, nothing else
     rows         the careful reader, row by row
-    columns      the columnar reader (web.list_parts)
+    columns      the columnar reader (web.lists.parts)
     identities   the columnar reader, and uid and image_id of each row
     import       the whole plan with --workers workers: read, identify, write, cut into candidate shards, scores
 
@@ -127,7 +127,8 @@ def write_lists(folder: Path, rows: int, files: int, seed: int) -> None:
 def work(way: str, folder: Path, corpus: Path, workers: int) -> None:
     """One measurement, in a process of its own: prints seconds as JSON."""
     import vlcorpus.stages.candidates
-    from vlcorpus.web import list_parts, lists
+    from vlcorpus.web.lists import parts as list_parts
+    from vlcorpus.web.lists import rows as lists
 
     assert vlcorpus.stages.candidates and list_parts  # loading libraries is not what is measured
     files = sorted(folder.glob("*.parquet"))
@@ -135,7 +136,7 @@ def work(way: str, folder: Path, corpus: Path, workers: int) -> None:
     start, cpu = time.monotonic(), time.process_time()
     count = 0
     if way == "floor":
-        from vlcorpus.web.list_files import parquet_batches
+        from vlcorpus.web.lists.files import parquet_batches
 
         for path, _, columns in opened:
             for batch in parquet_batches(path, columns.names, size=16_384):
@@ -146,7 +147,7 @@ def work(way: str, folder: Path, corpus: Path, workers: int) -> None:
                 count += 1
     elif way in ("columns", "identities"):
         from vlcorpus.placement.keys import with_identities
-        from vlcorpus.web.list_parts import parts
+        from vlcorpus.web.lists.parts import parts
 
         for path, format, columns in opened:
             for part in parts(path, format, columns, name=path.name):

@@ -22,7 +22,7 @@ import pyarrow as pa
 from selectolax.lexbor import LexborHTMLParser
 
 from vlcorpus.errors import UsageError
-from vlcorpus.web.language import NAMES, Identifier
+from vlcorpus.web.words.language import NAMES, Identifier
 
 LEAST = 5  # characters of a text
 

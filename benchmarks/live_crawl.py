@@ -91,10 +91,10 @@ print(*sorted(found))
 def ours(seed: str, most: int, out: str | None) -> int:
     from vlcorpus.net.response import Manners
     from vlcorpus.net.robots import Robots
-    from vlcorpus.web.frontier import Frontier
-    from vlcorpus.web.html import extract
-    from vlcorpus.web.live import Fetchers, LiveCrawl, visit_chunks
-    from vlcorpus.web.warc_file import WarcFile
+    from vlcorpus.web.archives.warc_file import WarcFile
+    from vlcorpus.web.live.crawl import Fetchers, LiveCrawl, visit_chunks
+    from vlcorpus.web.live.frontier import Frontier
+    from vlcorpus.web.pages.html import extract
 
     manners = Manners(
         user_agent="benchmark", concurrency=CONCURRENCY, per_host=CONCURRENCY, allow_private=("127.0.0.0/8",)

@@ -18,7 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 from language import seconds, texts_of
 
-from vlcorpus.web.match import Terms, fold
+from vlcorpus.web.words.match import Terms, fold
 
 
 def phrases(texts: list[str], count: int) -> list[str]:

@@ -127,7 +127,7 @@ def _rows(kind: str, wat: Path) -> Iterator[object]:
         logger.remove()
         yield from process_wat(str(wat), "image")
     else:
-        from vlcorpus.web.wat import batches
+        from vlcorpus.web.archives.wat import batches
 
         for read in batches(wat, profile=kind):
             yield read.table

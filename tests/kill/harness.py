@@ -33,7 +33,7 @@ from tests.kill.hook.sitecustomize import RECORD
 from vlcorpus import schema
 from vlcorpus.io import table, tar
 from vlcorpus.io.commit import TEMPORARY
-from vlcorpus.web import warc
+from vlcorpus.web.archives import warc
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOOK = Path(__file__).resolve().parent / "hook"

@@ -33,7 +33,7 @@ from vlcorpus.stages.score import Score
 from vlcorpus.stages.vector_rows import WAYS, Pairs, find
 from vlcorpus.views.searching import search
 from vlcorpus.views.verify import verify
-from vlcorpus.web.vectors_folder import described, look
+from vlcorpus.web.folders.vectors import described, look
 
 TEXTS = ["a dog", "a cat", "a car", "a dog", "", "é", "a boat", "a cat"]
 

@@ -10,7 +10,12 @@ from vlcorpus.images import decode
 from vlcorpus.net import optout, response, robots
 from vlcorpus.placement import duplicates
 from vlcorpus.stages import choosing, import_embeddings
-from vlcorpus.web import folder, html, img2dataset_folder, join, lists, live, warc, wat_full, wat_join, wat_profiles
+from vlcorpus.web.archives import warc, wat_full, wat_join, wat_profiles
+from vlcorpus.web.folders import folder
+from vlcorpus.web.folders import img2dataset as img2dataset_folder
+from vlcorpus.web.lists import rows as lists
+from vlcorpus.web.live import crawl as live
+from vlcorpus.web.pages import html, join
 
 
 def listed(kind: str) -> set[str]:

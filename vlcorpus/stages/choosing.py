@@ -20,8 +20,8 @@ from .. import schema
 from ..expression import compile
 from ..net import optout
 from ..placement.keys import with_identities
-from ..web.language import Identifier
-from ..web.match import Terms
+from ..web.words.language import Identifier
+from ..web.words.match import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ NOT_WANTED = "not_wanted"  # --where is not true of it
 
 
 class Choice:
-    """match: a file of terms. language: one of web.language.NAMES, or "none". where: see docs/expressions.md.
+    """match: a file of terms. language: one of web.words.language.NAMES, or "none". where: see docs/expressions.md.
     Raises UsageError and SourceError for what cannot be."""
 
     def __init__(self, *, optout: str, match: str | None, language: str, where: str | None) -> None:

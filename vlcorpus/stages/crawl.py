@@ -27,7 +27,7 @@ from .content import digest_of
 from .network import Network
 
 if TYPE_CHECKING:
-    from ..web.sources import Resolved, SourceFile
+    from ..web.sources.resolve import Resolved, SourceFile
 
 COMMON_CRAWL = "https://data.commoncrawl.org"
 
@@ -145,7 +145,7 @@ class Crawl(Network):
     @cached_property
     def found(self) -> Resolved:
         """The files and seeds that `sources` name, looked up once and sent along to the workers."""
-        from ..web import sources
+        from ..web.sources import resolve as sources
 
         return sources.resolve(
             self.sources, files=self.files, seed=self.seed, kind=self.kind, base_url=self.base_url, network=self.reach()
@@ -154,7 +154,7 @@ class Crawl(Network):
     @cached_property
     def contents(self) -> dict[str, str]:
         """Number, name and digest of each file; where it lies does not matter."""
-        from ..web import sources
+        from ..web.sources import resolve as sources
 
         named = {}
         for number, file in enumerate(self.found.files):
@@ -218,7 +218,8 @@ class Crawl(Network):
 
     def check_file(self, file: SourceFile) -> None:
         """Refuse a local file that is not what its name says, before any work."""
-        from ..web import sources, warc, wat
+        from ..web.archives import warc, wat
+        from ..web.sources import resolve as sources
 
         path = sources.local(file)
         if path is None:

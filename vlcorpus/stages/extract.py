@@ -1,8 +1,8 @@
 """extract: one WAT or WARC file becomes the rows of one part of a crawl's source.
 
 What `crawl` puts in front of itself, one unit a file, so that several workers read several files. A unit reads its
-file once, through the extractor (web.wat, or web.warc and web.html), the choice (choosing.py) and the identities, and
-commits sources/<source>/pairs/NNNNN.parquet and pages/NNNNN.parquet. A remote file is spooled beside them and removed.
+file once, through the extractor (web.archives and web.pages), the choice (choosing.py) and the identities, and commits
+sources/<source>/pairs/NNNNN.parquet and pages/NNNNN.parquet. A remote file is spooled beside them and removed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .network import TOKEN
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ..web.sources import SourceFile
+    from ..web.sources.resolve import SourceFile
 
 WARC_ROWS = 20_000  # pairs gathered before they become columns
 
@@ -63,7 +63,7 @@ class Extract(Crawl):
     def open(self, corpus: Corpus) -> Work:
         from ..io import table
         from ..io.growing import Growing
-        from ..web import sources
+        from ..web.sources import resolve as sources
         from .choosing import Choice
 
         choose = Choice(optout=self.optout, match=self.match, language=self.language, where=self.where)
@@ -102,7 +102,7 @@ class Extract(Crawl):
 
     def _read(self, path: Path, file: SourceFile) -> Iterator[tuple[pa.Table, list[dict[str, Any]], Counter[str]]]:
         """(pairs, pages, rows that were counted only), piece by piece."""
-        from ..web import wat
+        from ..web.archives import wat
 
         if file.kind == "wat" or (not file.kind and wat.is_wat(path)):
             yield from self._from_wat(path, file)
@@ -110,7 +110,7 @@ class Extract(Crawl):
             yield from self._from_warc(path, file)
 
     def _from_wat(self, path: Path, file: SourceFile) -> Iterator[tuple[pa.Table, list[dict[str, Any]], Counter[str]]]:
-        from ..web import wat
+        from ..web.archives import wat
         from ..web.found import time_of
 
         for read in wat.batches(
@@ -132,7 +132,7 @@ class Extract(Crawl):
             yield read.table, pages, read.rejected
 
     def _from_warc(self, path: Path, file: SourceFile) -> Iterator[tuple[pa.Table, list[dict[str, Any]], Counter[str]]]:
-        from ..web import warc
+        from ..web.archives import warc
         from ..web.found import Batch, Origin, time_of
         from .reading import Reader
 

@@ -27,7 +27,7 @@ from .base import Stage, Tell, Work
 from .content import digest_of, digest_of_all
 
 if TYPE_CHECKING:
-    from ..web.list_parts import Part
+    from ..web.lists.parts import Part
 
 LIST, FOLDER, SHARDS = "list", "folder", "shards"
 
@@ -101,7 +101,7 @@ class Import(Stage):
     @cached_property
     def kind(self) -> str:
         """What the source is: LIST, FOLDER or SHARDS."""
-        from ..web import img2dataset_folder
+        from ..web.folders import img2dataset as img2dataset_folder
 
         path = Path(self.source)
         if not path.is_dir():
@@ -113,7 +113,7 @@ class Import(Stage):
     @cached_property
     def lists(self) -> list[tuple[Path, str]]:
         """The lists, with the names that their rows remember."""
-        from ..web import lists
+        from ..web.lists import rows as lists
 
         path = Path(self.source)
         if not path.is_dir():
@@ -142,7 +142,8 @@ class Import(Stage):
         return self.contents | named | {"candidates": candidates.digest(corpus, self.source_id)}
 
     def check(self, corpus: Corpus) -> None:
-        from ..web import img2dataset_folder, lists
+        from ..web.folders import img2dataset as img2dataset_folder
+        from ..web.lists import rows as lists
 
         path = Path(self.source)
         if "://" in self.source:
@@ -216,7 +217,8 @@ class Import(Stage):
         return found
 
     def _contents(self) -> dict[str, str]:
-        from ..web import folder, img2dataset_folder
+        from ..web.folders import folder
+        from ..web.folders import img2dataset as img2dataset_folder
 
         path = Path(self.source)
         name = path.resolve().name
@@ -249,6 +251,6 @@ class Import(Stage):
         )
 
     def _shard_parts(self) -> Iterator[Part]:
-        from ..web import img2dataset_folder
+        from ..web.folders import img2dataset as img2dataset_folder
 
         return img2dataset_folder.parts(Path(self.source))

@@ -3,7 +3,7 @@
     vlcorpus import-embeddings CORPUS laion/embeddings --model ViT-B-32/openai
     vlcorpus import-embeddings CORPUS datacomp/metadata --arrays l14
 
-What img2dataset, clip-retrieval, LAION and DataComp leave beside a list (web.vectors_folder tells the layouts) is
+What img2dataset, clip-retrieval, LAION and DataComp leave beside a list (web.folders.vectors tells the layouts) is
 written as embeddings/NAME.given/, in the layout that `embed` writes: row r is the r-th pair with an image of its shard.
 So `score similarity`, `filter --min-sim`, `index` and `search` work on them at once. NAME is the model where it is
 named, else the arrays' name or the folder's; .given says that nobody here knows its weights: no threshold of a model of
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ..io.vectors import Vectors as Halves
-    from ..web.vectors_folder import VectorFile, Vectors
+    from ..web.folders.vectors import VectorFile, Vectors
     from .vector_rows import Pairs, Places
 
 GIVEN = "given"
@@ -114,7 +114,7 @@ class ImportEmbeddings(Stage):
     @cached_property
     def looked(self) -> tuple[Vectors, ...]:
         """What is in the folders. SourceError where that are no embeddings of one model."""
-        from ..web.vectors_folder import look
+        from ..web.folders.vectors import look
 
         found = tuple(look(Path(folder), self.arrays) for folder in self.folders)
         for folder, each in zip(self.folders, found, strict=True):
@@ -234,7 +234,7 @@ class _Opened:
         """Unit vectors of images and texts, and which rows have both; NaN where there is none."""
         import numpy as np
 
-        from ..web.vector_arrays import unit
+        from ..web.folders.arrays import unit
 
         sides: list[Halves] = [np.full((len(file_N), dimension), np.nan, np.float16) for _ in range(2)]
         good_N = file_N >= 0

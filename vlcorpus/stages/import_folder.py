@@ -18,7 +18,7 @@ from ..corpus import Corpus
 from .base import Tell, UnitCommit
 
 if TYPE_CHECKING:
-    from ..web.list_parts import Part
+    from ..web.lists.parts import Part
     from .import_ import Import
 
 PART_ROWS = 100_000
@@ -27,7 +27,7 @@ PART_ROWS = 100_000
 def parts(folder: Path, *, captions: Path | None, template: str | None, max_bytes: int) -> Iterator[Part]:
     """The pairs of a captioned folder, PART_ROWS at a time; at least one part, if empty."""
     from ..io import table
-    from ..web.list_parts import Part
+    from ..web.lists.parts import Part
 
     rows = _rows(folder, captions, template, max_bytes)
     part = list(itertools.islice(rows, PART_ROWS))
@@ -39,7 +39,7 @@ def parts(folder: Path, *, captions: Path | None, template: str | None, max_byte
 
 
 def _rows(folder: Path, captions: Path | None, template: str | None, max_bytes: int) -> Iterator[dict[str, Any]]:
-    from ..web import lists
+    from ..web.lists import rows as lists
 
     last: tuple[Path, bytes | None, str | None] | None = None
     for pair in lists.folder_pairs(folder, captions=captions, template=template):

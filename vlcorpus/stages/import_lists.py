@@ -1,7 +1,7 @@
 """Reading lists into the parts of a source: what `import` puts in front of itself, so that several workers read.
 
 A list in parquet is divided into stretches of whole row groups, some SPAN_ROWS rows each; any other list is one
-stretch. A unit reads its stretch once, through web.list_parts and the identities, and commits the part's pairs and,
+stretch. A unit reads its stretch once, through web.lists.parts and the identities, and commits the part's pairs and,
 where the list has scores, its scores: sources/<source>/{pairs,scores}/NNNNN.parquet. What is in a part depends on the
 list alone.
 
@@ -27,8 +27,8 @@ from .import_ import LIST, Import
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ..web.columns import Columns
-    from ..web.list_parts import Part
+    from ..web.lists.columns import Columns
+    from ..web.lists.parts import Part
 
 SPAN_ROWS = 500_000
 _VARIED = ("uid", "image_id", "text_id", "url", "alt_text", "given_uid", "record_offset")
@@ -73,8 +73,8 @@ class ReadLists(Import):
 
     @cached_property
     def stretches(self) -> list[Stretch]:
-        from ..web import lists
-        from ..web.list_parts import spans
+        from ..web.lists import rows as lists
+        from ..web.lists.parts import spans
 
         found = []
         for path, name in self.lists:
@@ -116,7 +116,7 @@ def read_missing(stage: Import, corpus: Corpus, tell: Tell) -> None:
 def _read(stretch: Stretch, commit: UnitCommit, tell: Tell, *, texts: bool) -> None:
     from ..io.growing import Growing
     from ..placement.keys import with_identities
-    from ..web.list_parts import parts
+    from ..web.lists.parts import parts
 
     rejected: Counter[str] = Counter()
     seen = 0

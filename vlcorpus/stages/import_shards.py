@@ -28,7 +28,7 @@ from .base import Tell, UnitCommit
 
 if TYPE_CHECKING:
     from ..io.tar import Entry
-    from ..web.img2dataset_folder import Left, ShardFile, Taken
+    from ..web.folders.img2dataset import Left, ShardFile, Taken
     from .import_ import Import
 
 HELD_SHARDS = 16
@@ -41,7 +41,7 @@ Row = dict[str, Any]
 def take(stage: Import, corpus: Corpus, source: str, tell: Tell) -> None:
     """Write the shards of a source of img2dataset's."""
     from ..io import table
-    from ..web.img2dataset_folder import shard_files
+    from ..web.folders.img2dataset import shard_files
 
     found = {shard.table.name: shard for shard in shard_files(Path(stage.source))}
     with _Opened(found) as opened:
@@ -67,7 +67,7 @@ class _Opened:
             file.close()
 
     def shard(self, name: str) -> tuple[Taken, BinaryIO]:
-        from ..web.img2dataset_folder import Taken
+        from ..web.folders.img2dataset import Taken
 
         if name not in self._held:
             while len(self._held) >= HELD_SHARDS:

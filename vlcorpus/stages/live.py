@@ -22,12 +22,12 @@ from ..errors import SourceError, UsageError, nearest
 from ..io import table
 from ..net import optout
 from ..net.robots import Robots
-from ..web import html
+from ..web.archives.warc_file import WarcFile
 from ..web.found import Batch
-from ..web.frontier import Frontier
-from ..web.live import Done, Earlier, Fetchers, LiveCrawl, Visit
-from ..web.live_fetch import PAGE_LIMITS
-from ..web.warc_file import WarcFile
+from ..web.live.crawl import Done, Earlier, Fetchers, LiveCrawl, Visit
+from ..web.live.fetchers import PAGE_LIMITS
+from ..web.live.frontier import Frontier
+from ..web.pages import html
 from .base import Tell, UnitCommit, count
 from .choosing import Choice
 from .network import TOKEN

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..net.fetch import Fetcher, Manners
     from ..net.optout import Evidence
     from ..net.robots import Robots
-    from ..web.sources import Reach
+    from ..web.sources.resolve import Reach
 
 TOKEN = "vlcorpus"  # what robots.txt and scoped opt-outs call us
 
@@ -78,7 +78,7 @@ class Network(Stage):
 
     def reach(self) -> Reach:
         """With these manners, to files named by URL."""
-        from ..web.sources import Reach
+        from ..web.sources.resolve import Reach
 
         return Reach(self.manners())
 

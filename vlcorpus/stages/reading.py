@@ -20,11 +20,11 @@ from ..net import optout
 from ..net.optout import Evidence
 from ..net.sitefiles import SiteFiles
 from ..net.url import requestable
-from ..web import html
+from ..web.pages import html
 
 if TYPE_CHECKING:
+    from ..web.archives.warc import WarcPage
     from ..web.found import Page
-    from ..web.warc import WarcPage
 
 
 class Reader:

@@ -39,7 +39,7 @@ from ..placement.keys import with_identities
 from .base import Tell
 
 if TYPE_CHECKING:
-    from ..web.vectors_folder import VectorFile, Vectors
+    from ..web.folders.vectors import VectorFile, Vectors
 
 Keys = npt.NDArray[np.bytes_]  # 16 bytes each
 Numbers = npt.NDArray[np.int64]
@@ -128,7 +128,7 @@ class _Way:
 
 def _searched(pairs: Pairs, files: Sequence[VectorFile], way: _Way) -> tuple[npt.NDArray[np.int32], Numbers]:
     """File and row of each pair that the tables name in one way."""
-    from ..web.vectors_folder import described
+    from ..web.folders.vectors import described
 
     own, good = (np.concatenate(each) for each in zip(*_own_keys(pairs, way), strict=True))
     order = np.argsort(own, kind="stable")

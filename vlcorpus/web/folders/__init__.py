@@ -1,0 +1,1 @@
+"""Folders of captioned images, of other tools' shards, and of vectors."""

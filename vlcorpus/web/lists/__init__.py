@@ -1,0 +1,1 @@
+"""URL lists: parquet, csv, tsv, txt, jsonl."""

@@ -1,0 +1,1 @@
+"""One HTML page: its pairs, its links, what it says of itself."""

@@ -1,0 +1,1 @@
+"""Where the files of a crawl are: globs, lists, stores, Common Crawl by name."""

@@ -1,0 +1,1 @@
+"""What words are: their language, the terms in them."""
