@@ -7,7 +7,6 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 import s3fs
 from moto.server import ThreadedMotoServer
@@ -43,16 +42,14 @@ def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     s3fs.S3FileSystem.clear_instance_cache()
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="crawl")
-    client.put_object(Bucket="crawl", Key="x/a.warc.gz", Body=BODY)
-    client.put_object(Bucket="crawl", Key="x/b.warc.gz", Body=b"b")
-    client.put_object(Bucket="crawl", Key=f"{CRAWL}/wat.paths.gz", Body=gzip.compress("\n".join(WAT).encode()))
-    client.put_object(Bucket="crawl", Key=WAT[2], Body=b"wat")
+    store = s3fs.S3FileSystem()
+    store.mkdir("crawl")
+    store.pipe("crawl/x/a.warc.gz", BODY)
+    store.pipe("crawl/x/b.warc.gz", b"b")
+    store.pipe(f"crawl/{CRAWL}/wat.paths.gz", gzip.compress("\n".join(WAT).encode()))
+    store.pipe(f"crawl/{WAT[2]}", b"wat")
     yield "s3://crawl"
-    for each in client.list_objects_v2(Bucket="crawl").get("Contents", ()):
-        client.delete_object(Bucket="crawl", Key=each["Key"])
-    client.delete_bucket(Bucket="crawl")
+    store.rm("crawl", recursive=True)
     s3fs.S3FileSystem.clear_instance_cache()
 
 
@@ -68,7 +65,7 @@ def test_what_names_the_content(bucket: str) -> None:
     first, other = resolve([f"{bucket}/x/a.warc.gz", f"{bucket}/x/b.warc.gz"], network=REACH).files
     named = identity(first, network=REACH)
     assert identity(first, network=REACH) == named != identity(other, network=REACH)
-    boto3.client("s3").put_object(Bucket="crawl", Key="x/c.warc.gz", Body=BODY)
+    s3fs.S3FileSystem().pipe("crawl/x/c.warc.gz", BODY)
     (same,) = resolve([f"{bucket}/x/c.warc.gz"], network=REACH).files
     assert identity(same, network=REACH) == named
     assert remote.stat(same.location, REACH).size == len(BODY)
