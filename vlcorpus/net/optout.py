@@ -127,6 +127,11 @@ def evidence(pairs: Iterable[tuple[str, str]], token: str, *, meta: bool = False
     return tuple(found.values())
 
 
+def names(token: str) -> frozenset[str]:
+    """The names, in lower case, of headers and metas that `evidence` looks at."""
+    return frozenset(("x-robots-tag", "robots", token.lower(), RESERVED, POLICY, *_STATEMENTS, *TRAINING))
+
+
 def statement(text: str, field: str) -> list[str]:
     """Signals of a Content-Usage or Content-Signal: "train-ai=n". field: which of them, in lower case."""
     return [f"{label}={value}" for label, value in preferences(text, _STATEMENTS[field]).items()]

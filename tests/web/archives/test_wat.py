@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
+import numpy as np
 import pytest
 
 from tests.web import wats
@@ -19,11 +20,13 @@ from tests.web.wats import anchor, image, page, stored
 from vlcorpus import schema
 from vlcorpus.errors import SourceError, UsageError
 from vlcorpus.net import optout
-from vlcorpus.net.aitokens import TRAINING
 from vlcorpus.net.url import requestable
 from vlcorpus.web.archives import wat_said
 from vlcorpus.web.archives.wat import PROFILES, Read, batches, is_wat
-from vlcorpus.web.archives.wat_join import Base
+from vlcorpus.web.archives.wat_addresses import judge_all
+from vlcorpus.web.archives.wat_join import Base, clean
+from vlcorpus.web.archives.wat_json import Head, Meta
+from vlcorpus.web.found import time_of
 
 URL = "http://a.example/x/y.html"
 Row = dict[str, Any]
@@ -185,6 +188,58 @@ def test_joining_is_urljoin_and_judging_is_requestable(seed: int) -> None:
             assert reason == requestable(url, clean)[1]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_many_urls_are_judged_as_each_alone(seed: int) -> None:
+    rng = random.Random(seed)
+    bases = [Base(clean(rng.choice(PAGES))) for _ in range(200)]
+    page_of = np.sort(np.array([rng.randrange(len(bases)) for _ in range(5_000)], np.int32))
+    urls: list[str | None] = []
+    for _ in page_of:
+        start = rng.choice(
+            ("", "", "http://a.example/", "https://b.c.example:81/", "http://x." + "y" * 70 + ".example/")
+        )
+        found = rng.choice(ODD) if rng.random() < 0.1 else "".join(rng.choices(PIECES, k=rng.randrange(6)))
+        urls.append(None if rng.random() < 0.02 else start + found + rng.choice(("", "", "", "é" * 900, "x" * 2500)))
+    expected = [
+        bases[number].judge(url) if url is not None else ("", "bad_url")
+        for number, url in zip(page_of, urls, strict=True)
+    ]
+    found_urls, reasons = judge_all(list(urls), page_of, bases.__getitem__, {})
+    assert [(url, reasons.get(row)) for row, url in enumerate(found_urls.to_pylist())] == expected
+    assert {reason for _, reason in expected} == {
+        None, "bad_url", "bad_scheme", "svg", "no_source", "inline_image"
+    }  # fmt: skip
+
+
+def test_the_url_of_a_page_is_what_is_requestable() -> None:
+    rng = random.Random(0)
+    for _ in range(20_000):
+        url = rng.choice((*PAGES, "http://")) + "".join(rng.choices(PIECES, k=rng.randrange(5)))
+        assert clean(url) == requestable(url)[0], url
+
+
+def test_dates_of_a_batch_are_read_as_each_alone(tmp_path: Path) -> None:
+    good_dates = ["2026-01-01T00:00:00Z", "2026-02-28T23:59:59Z"]
+    for dates in (good_dates, [*good_dates, "2026-02-30T00:00:00Z"], [*good_dates, "", "2026-01-01T00:00:00+02:00"]):
+        records = [stored(page(URL, [image("a.jpg", "a cat")], date=date)) for date in dates]
+        assert [row["found_at"] for row in rows_of(tmp_path, records)] == [time_of(date) for date in dates]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_opt_outs_come_with_every_profile(tmp_path: Path, profile: str) -> None:
+    headers = [("X-Robots-Tag", "noimageai")]
+    path = wats.write(tmp_path / "a.wat.gz", [stored(page(URL, [image("a.jpg", "a big cat")], HEAD, headers))])
+    rows, _ = read(path, profile)
+    assert rows[0]["optout"] == [
+        "noimageai|x-robots-tag|noimageai",
+        "noai|robots|index, noai",
+        "tdm-reservation|meta:tdm-reservation|1",
+    ]
+    bare, _ = read(path, profile, evidence=False)
+    assert [row | {"optout": None} for row in rows] == [row | {"optout": None} for row in bare]
+    assert (bare[0]["optout"] is None) == (profile == "compat")
+
+
 def joined(join: Any, url: str) -> str | None:
     try:
         return str(join(url))
@@ -242,23 +297,22 @@ def test_full_has_a_row_for_each_image(tmp_path: Path) -> None:
         image("https://B.example/ü.jpg", "x" * 10_001),
         image("//c.example/f.jpg", "another"),
     ]
-    rows = rows_of(tmp_path, [stored(page(URL, links))])
+    rows, found = read(wats.write(tmp_path / "a.wat.gz", [stored(page(URL, links))]))
     assert columns(rows, "position", "url", "text_source", "reason") == [
         (0, "http://a.example/x/a.jpg", "alt", None),
         (1, "http://a.example/x/b.jpg", "title", None),
-        (2, "c.jpg", None, "empty_alt"),
         (3, "http://a.example/d.svg?x", "alt", "svg"),
-        (4, "data:image/png;base64,", "alt", "inline_image"),
-        (5, "", "alt", "no_source"),
         (6, "ftp://f.example/e.jpg", "alt", "bad_scheme"),
         (7, "http://user@f.example/", "alt", "bad_url"),
         (8, "", "alt", "bad_url"),
         (9, "https://B.example/ü.jpg", "alt", "text_too_long"),
         (10, "http://c.example/f.jpg", "alt", None),
     ]
-    assert [row["alt_text"][:20] for row in rows[:3]] == ["a cat", "only a title", ""]
-    assert len(rows[9]["alt_text"]) == 10_000
+    assert [row["alt_text"][:20] for row in rows[:3]] == ["a cat", "only a title", "a drawing"]
+    assert len(rows[6]["alt_text"]) == 10_000
     assert [row["title"] for row in rows[:3]] == ["its title", "only a title", None]
+    assert rejected(found) == {"empty_alt": 1, "inline_image": 1, "no_source": 1}
+    assert found[0].pages[0].pairs == 11
     assert {row["image_source"] for row in rows} == {"src"}
 
 
@@ -317,9 +371,11 @@ def test_full_tells_what_the_page_says_of_itself(tmp_path: Path) -> None:
 )
 def test_words_of_an_image_that_describes_the_page(tmp_path: Path, metas: list[tuple[str, str]], words: str) -> None:
     head = {"Metas": [{"name": name, "content": content} for name, content in [*metas, ("og:image", "/o.png")]]}
-    (row,) = rows_of(tmp_path, [stored(page(URL, [], head))])
-    assert (row["alt_text"], row["reason"], row["position"]) == (words, None if words else "empty_alt", None)
-    assert row["text_source"] == ("og" if words else None)
+    rows, found = read(wats.write(tmp_path / "a.wat.gz", [stored(page(URL, [], head))]))
+    assert columns(rows, "alt_text", "text_source", "image_source", "reason", "position") == (
+        [(words, "og", "og", None, None)] if words else []
+    )
+    assert rejected(found) == ({} if words else {"empty_alt": 1})
 
 
 @pytest.mark.parametrize(
@@ -351,18 +407,17 @@ def test_full_is_what_a_slow_reading_finds(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     records = [made(rng) for _ in range(600)]
     path = wats.write(tmp_path / "a.wat", map(stored, records))
-    rows, _ = read(path)
-    assert columns(rows, "position", "url", "alt_text", "text_source", "reason") == list(slowly(records))
-    assert rows == read(path, rows=1)[0]
-    assert {row["reason"] for row in rows} >= {
-        None,
-        "empty_alt",
-        "no_source",
-        "inline_image",
-        "bad_scheme",
-        "bad_url",
-        "svg",
-    }
+    rows, found = read(path)
+    counted = ("empty_alt", "no_source", "inline_image")
+    expected = list(slowly(records))
+    assert columns(rows, "position", "url", "alt_text", "text_source", "reason") == [
+        row for row in expected if row[-1] not in counted
+    ]
+    assert rejected(found) == Counter(row[-1] for row in expected if row[-1] in counted)
+    assert rejected(found).keys() == {*counted}
+    again, in_parts = read(path, rows=1)
+    assert (rows, rejected(found)) == (again, rejected(in_parts))
+    assert {row["reason"] for row in rows} >= {None, "bad_scheme", "bad_url", "svg"}
     assert all(requestable(row["url"])[1] is None for row in rows if row["reason"] is None)
 
 
@@ -390,11 +445,15 @@ def test_rows_are_let_go_before_they_are_too_many_bytes(tmp_path: Path, monkeypa
     assert len(found) > 4
 
 
-def test_evidence_is_not_lost_to_the_names_that_are_left_out_first() -> None:
-    for name in (*wat_said._SILENT, *(kind + "x" for kind in wat_said._SILENT_KINDS)):
-        for content in ("noai", "1", "train-ai=n", "ai-train=no"):
-            assert not optout.evidence([(name, content)], "vlcorpus"), name
-    assert not wat_said._SILENT & TRAINING.keys()
+@pytest.mark.parametrize("name", [*optout.names("vlcorpus"), *wat_said.DESCRIBING, "viewport", "robots2", ""])
+def test_metas_that_may_be_evidence_are_those_in_which_it_is_found(name: str) -> None:
+    contents = ("noai", "1", "train-ai=n", "ai-train=no")
+    is_evidence = any(optout.evidence([(name, content)], "vlcorpus") for content in contents)
+    assert is_evidence == (name in optout.names("vlcorpus"))
+    for spelled in (name, name.upper(), f" {name.title()}\n"):
+        describing, told = wat_said.metas(Head(metas=[Meta(name=spelled, content="noai")]), "vlcorpus")
+        assert told == ([(name, "noai")] if is_evidence else [])
+        assert describing == ([(name, "noai")] if name in wat_said.DESCRIBING else [])
 
 
 def test_laion_follows_its_rules_in_their_order(tmp_path: Path) -> None:

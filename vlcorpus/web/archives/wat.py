@@ -18,7 +18,7 @@ of records.py. Opt-out evidence comes with full and laion, for the caller to jud
 
 Cost: 320 MB of JSON a second and core for compat, 160 for full. Memory: `rows` rows, and of no more than MAX_GATHERED
 bytes of JSON.
-Not for: pages as they are (warc.py, html.py), which have more: srcset, lazy images, figures, sizes, words around.
+Not for: pages as they are (warc.py, pages), which have more: srcset, lazy images, figures, sizes, words around.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from vlcorpus.web.archives.records import BAD_WARC_RECORD, date, kind_of, record
 from vlcorpus.web.archives.wat_full import Full
 from vlcorpus.web.archives.wat_json import BadRecord, Found
 from vlcorpus.web.archives.wat_profiles import Compat, Laion, Profile
+from vlcorpus.web.archives.wat_rows import Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -103,30 +104,33 @@ def batches(
     profile: str = "full",
     token: str = "vlcorpus",
     keep_relative: bool = True,
+    evidence: bool = True,
     rows: int = 50_000,
     file: str | None = None,
 ) -> Iterator[Read]:
     """The pairs of a WAT file, in file order, `rows` or a page more at a time.
 
-    token: the name by which opt-outs may address this crawler. keep_relative: for laion. file: the name for
-    source_file, else the path's. Raises SourceError, before the first batch, for what is no WAT file, and UsageError.
+    token: the name by which opt-outs may address this crawler. keep_relative: for laion. evidence: for compat, whether
+    to look for opt-outs. file: the name for source_file, else the path's. Raises SourceError, before the first batch,
+    for what is no WAT file, and UsageError.
     """
     if profile not in PROFILES:
         raise UsageError(f"no profile {profile!r}", nearest(profile, PROFILES))
     kind = kind_of(path, called="WAT")
     if not is_wat(path):
         raise SourceError(f"{path} is a WARC file, but not a WAT", "read it as WARC, or give a .warc.wat.gz file")
+    gathered = Rows(file or path.name)
     taking: Profile
     if profile == "compat":
-        taking = Compat()
+        taking = Compat(gathered, token, evidence=evidence)
     elif profile == "laion":
-        taking = Laion(token, keep_relative=keep_relative)
+        taking = Laion(gathered, token, keep_relative=keep_relative)
     else:
-        taking = Full(token)
-    return _batches(path, kind, taking, rows, file or path.name)
+        taking = Full(gathered, token)
+    return _batches(path, kind, taking, rows)
 
 
-def _batches(path: Path, kind: str, taking: Profile, rows: int, file: str) -> Iterator[Read]:
+def _batches(path: Path, kind: str, taking: Profile, rows: int) -> Iterator[Read]:
     decode = taking.read
     metadata = WarcRecordType.metadata
     gathered = 0
@@ -151,9 +155,9 @@ def _batches(path: Path, kind: str, taking: Profile, rows: int, file: str) -> It
         if found.__class__ is Found:
             pairs, reason = taking.add(found, offset, length)
             visited.append(Visited(found.url, found.status, reason, pairs, found.date, offset, length))
-            if len(taking.rows) >= rows or len(visited) >= rows or gathered > MAX_GATHERED:
+            if len(taking) >= rows or len(visited) >= rows or gathered > MAX_GATHERED:
                 gathered = 0
-                yield _read(taking, visited, file)
+                yield _read(taking, visited)
                 visited = []
         elif reason is not None:
             if offset == unread:  # what is left of a record whose JSON said nothing
@@ -162,11 +166,12 @@ def _batches(path: Path, kind: str, taking: Profile, rows: int, file: str) -> It
         elif isinstance(found, _Unread):
             unread = offset
             visited.append(Visited(found.url, None, BAD_WARC_RECORD, 0, found.date, offset, length))
-    if visited or len(taking.rows):
-        yield _read(taking, visited, file)
+    if visited or len(taking):
+        yield _read(taking, visited)
 
 
-def _read(taking: Profile, visited: list[Visited], file: str) -> Read:
-    rejected = Counter(taking.rejected)
+def _read(taking: Profile, visited: list[Visited]) -> Read:
+    table = taking.flush()
+    rejected = +taking.rejected
     taking.rejected.clear()
-    return Read(taking.flush(file), visited, rejected)
+    return Read(table, visited, rejected)

@@ -1,33 +1,40 @@
 """All that a WAT holds about the images of a page.
 
-    profile = Full("vlcorpus")
-    profile.add(found, 8123, 2210)     a row an <img>, kept or with its reason, and one an og:image or twitter:image
+    profile = Full(Rows("a.wat.gz"), "vlcorpus")
+    profile.add(found, 8123, 2210)     a row an <img> with words, and one an og:image or twitter:image
+    profile.flush()                    the rows as a table, with their reasons
+    profile.rejected                   Counter({"empty_alt": 14, "inline_image": 2})
 
-An <img> has its alt text, else its title. What describes the page (og, twitter) has its own image:alt, else the page's
-og:description, og:title or description, in that order, no position, and is left out where an <img> says the same.
-Reasons are those of html.py, so are base, title, language, canonical URL, licence and opt-outs; a WAT has no srcset, no
-lazy attributes, no figures, no sizes and no words around the image.
+An <img> has its alt text, else its title. What describes the page (og, twitter) has no position: see wat_page.py. Half
+of all images have no words, and what stands inline or nowhere cannot be fetched: those are counted, and not stored.
+What has words and is refused for its address or for their length is a row with a reason. Reasons are those of html.py,
+so are base, title, language, canonical URL, licence and opt-outs; a WAT has no srcset, no lazy attributes, no figures,
+no sizes and no words around the image.
 
-Cost: 9 us a row, of which reading and decoding are 4. Not for: answers that are no success, which give none.
+Cost: 11 us a row, of which reading and decoding are 7. Not for: answers that are no success, which give none.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from vlcorpus.net.url import BAD_SCHEME, BAD_URL, requestable
-from vlcorpus.web.archives import wat_json
-from vlcorpus.web.archives.wat_join import INLINE_IMAGE, NO_SOURCE, SVG, Base
-from vlcorpus.web.archives.wat_json import Anchor, Found, HeadLink, TitledImage, WholeHead
-from vlcorpus.web.archives.wat_rows import About, Rows
-from vlcorpus.web.archives.wat_said import Named, named, optouts
+from vlcorpus.net.url import BAD_SCHEME, BAD_URL
+from vlcorpus.web.archives import wat_json, wat_page
+from vlcorpus.web.archives.wat_addresses import judge_all
+from vlcorpus.web.archives.wat_join import INLINE_IMAGE, MAX_URL, NO_SOURCE, SVG, Base, clean
+from vlcorpus.web.archives.wat_json import Anchor, DoesNotFit, Found, IdleAnchor, TitledImage, WholeHead
+from vlcorpus.web.archives.wat_rows import STEP, Rows, strings
+from vlcorpus.web.archives.wat_said import metas, optouts
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+
+    from vlcorpus.web.archives.wat_rows import Numbers
+
+    Reasons = np.ndarray[Any, np.dtype[np.int8]]
 
 EMPTY_ALT = "empty_alt"
 TEXT_TOO_LONG = "text_too_long"
@@ -36,213 +43,182 @@ BAD_WARC_RECORD = "bad_warc_record"
 
 MAX_IMAGES = 10_000
 MAX_TEXT = 10_000
-MAX_URL = 2_000
-MAX_DESCRIBING = 100  # og:image and twitter:image of one page
 
-_COMMONS = re.compile(r"\s*(?:https?:)?//(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/", re.IGNORECASE)
 _KINDS = ("og", "twitter")
-_SOURCE = {
-    "og:image": "og", "og:image:url": "og", "og:image:secure_url": "og",
-    "twitter:image": "twitter", "twitter:image:src": "twitter",
-}  # fmt: skip
-_PAGE_WORDS = ("og:description", "og:title", "description")
-_LANGUAGE = ("html@/lang", "html@/xml:lang")
-_TOLD = frozenset((*_SOURCE, "og:image:alt", "twitter:image:alt", *_PAGE_WORDS, *_LANGUAGE))
-_IDLE = frozenset((
-    "EditURI", "alternate", "amphtml", "apple-touch-icon", "apple-touch-icon-precomposed", "dns-prefetch",
-    "https://api.w.org/", "icon", "image_src", "manifest", "mask-icon", "next", "pingback", "preconnect", "prefetch",
-    "preload", "prev", "profile", "publisher", "search", "shortcut icon", "shortlink", "stylesheet", "wlwmanifest",
-))  # fmt: skip
-_REASONS = (EMPTY_ALT, NO_SOURCE, INLINE_IMAGE, BAD_SCHEME, BAD_URL, SVG, TEXT_TOO_LONG)
+_COUNTED = (NO_SOURCE, INLINE_IMAGE)
+_REASONS = (*_COUNTED, BAD_SCHEME, BAD_URL, SVG, TEXT_TOO_LONG)
 _NUMBERS = {reason: number for number, reason in enumerate(_REASONS)}
-_HTTP = ("http://", "https://")
-# For Arrow: part of what Base.judge takes as it is.
-_PLAIN = r"^https?://[a-z0-9\-]{1,62}(?:\.[a-z0-9\-]{1,62}){1,3}(?:/[!-~]*)?$"
-_NOWHERE = Base("http://nowhere.invalid/")  # what absolute URLs are joined to
 
 
 class Full:
     """Rows are gathered as the record has them; what is the same for most of them is worked out for all at once."""
 
-    def __init__(self, token: str) -> None:
-        self.read = wat_json.reader(WholeHead, TitledImage, Anchor)
+    def __init__(self, rows: Rows, token: str) -> None:
         self.rejected: Counter[str] = Counter()
-        self._token = token
+        self._rows, self._token = rows, token
+        self._read = wat_json.reader(WholeHead, TitledImage, IdleAnchor, strict=True)
+        self._read_anchors = wat_json.reader(WholeHead, TitledImage, Anchor)
         self._renew()
 
     def _renew(self) -> None:
-        # The columns that most rows differ in, as found; and of the few, by row number, what is known already.
-        self.rows = Rows(("url", "alt_text", "title"), {})
-        self._urls, self._texts, self._titles = self.rows.columns.values()
-        self._reasons: dict[int, str] = {}
-        self._describing: dict[int, str] = {}
-        self._spans: list[int] = []
+        # Of the rows that wait, and of their pages.
+        self._images: list[TitledImage] = []
+        self._positions: list[int] = []
+        self._describing: dict[int, str] = {}  # row -> kind
+        self._reasons: dict[int, str] = {}  # row -> reason, where it is known before the others'
+        self._bases: list[Base] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def read(self, body: bytes) -> Found[Any, Any] | None:
+        """Addresses of anchors are decoded where one of them may be a licence: a tenth of all pages has such."""
+        if b"creativecommons.org" not in body:
+            try:
+                return self._read(body)
+            except DoesNotFit:
+                pass
+        found = self._read_anchors(body)
+        if found is not None:
+            found.anchors = [link for link in found.links if type(link) is Anchor]
+        return found
 
     def add(self, found: Found[Any, Any], offset: int, length: int | None) -> tuple[int, str | None]:
-        url, _ = requestable(found.url)
+        url = clean(found.url)
         if not url:
             return 0, BAD_WARC_RECORD
         if found.status is not None and not 200 <= found.status <= 299:
             return 0, HTTP_ERROR
         head = found.head
-        base = Base(_based(head.base, url))
-        metas = named(head)
-        told = [(low, content) for name, content in metas if (low := name.strip().lower()) in _TOLD]
-        # Most links are of no interest: what is looked at first is cheap.
-        wanted = [
-            link
-            for link in found.links
-            if link.__class__ is TitledImage
-            or (link.__class__ is Anchor and ("ommons.org/" in link.url or (link.rel and "icense" in link.rel)))
-        ]
-        anchors = [link for link in wanted if link.__class__ is Anchor]
-        before = len(self._urls)
-        self._add_images([link for link in wanted if link.__class__ is TitledImage] if anchors else wanted, base)
-        self._add_describing(told, base, before)
-        seen = len(self._urls) - before
-        if seen:
-            self._spans.append(seen)
-            told_links = [link for link in head.link if link.rel not in _IDLE]
-            licence, scope = _licence(told_links, anchors, base)
-            about = About(
+        base = wat_page.based(head, url)
+        describing, told = metas(head, self._token)
+        before = len(self._images)
+        seen = self._add_images([link for link in found.links if type(link) is TitledImage])
+        seen += self._add_described(wat_page.described(describing, self._images[before:], base))
+        rows = len(self._images) - before
+        if rows:
+            related = wat_page.related(head)
+            about = (
                 url,
                 found.date,
                 offset,
                 length,
                 found.warc_file,
                 found.warc_offset,
-                optouts(found, self._token, metas),
-                " ".join((head.title or "")[: 4 * MAX_URL].split())[:1000] or None,
-                _language(told),
-                _canonical(told_links, base),
-                licence,
-                scope,
+                optouts(found.headers, told, self._token),
+                wat_page.title(head),
+                wat_page.language(describing),
+                wat_page.canonical(related, base),
+                *wat_page.licence(related, found.anchors, base),
             )
-            self.rows.close(about)
+            self._bases.append(base)
+            self._rows.close(about, rows)
+            if self._rows.waiting >= STEP:
+                self._settle()
         return seen, None
 
-    def _add_images(self, images: list[Any], base: Base) -> None:
-        images = images[:MAX_IMAGES]
-        start = len(self._urls)
-        self._texts += [image.alt for image in images]
-        self._titles += [image.title for image in images]
-        self._urls += [image.url for image in images]
-        # Of absolute ones, all of a table are judged together; of those without words, none.
-        for row, image in enumerate(images, start):
-            alt, title = image.alt, image.title
-            if (alt and not alt.isspace()) or (title and not title.isspace()):
-                url = image.url
-                if url is None:
-                    self._reasons[row] = BAD_URL
-                elif not url.startswith(_HTTP):
-                    self._urls[row], reason = base.judge(url)
-                    if reason is not None:
-                        self._reasons[row] = reason
+    def _add_images(self, images: list[TitledImage]) -> int:
+        """Gathers those with words. Gives the number of all."""
+        del images[MAX_IMAGES:]
+        worded = [
+            number
+            for number, image in enumerate(images)
+            if ((alt := image.alt) and not alt.isspace()) or ((title := image.title) and not title.isspace())
+        ]
+        # What is certainly counted needs not become a row first.
+        placed = [number for number in worded if (url := images[number].url) is None or (url and url[:5] != "data:")]
+        self._positions += placed
+        self._images += [images[number] for number in placed]
+        rejected = self.rejected
+        rejected[EMPTY_ALT] += len(images) - len(worded)
+        if len(placed) < len(worded):
+            nowhere = sum(images[number].url == "" for number in worded)
+            rejected[NO_SOURCE] += nowhere
+            rejected[INLINE_IMAGE] += len(worded) - len(placed) - nowhere
+        return len(images)
 
-    def _add_describing(self, told: Named, base: Base, start: int) -> None:
-        """Rows of og:image and twitter:image, each URL with its words once. start: the page's first row."""
-        said: dict[str, str] = {}
-        images: list[tuple[str, str, list[str]]] = []
-        for name, content in told:
-            kind = _SOURCE.get(name)
-            if kind is not None and len(images) < MAX_DESCRIBING:
-                images.append((kind, content, []))
-            elif name.endswith(":image:alt"):
-                # Structured properties belong to the image before them.
-                before = [words for each, _, words in images if name.startswith(each)]
-                if before:
-                    before[-1].append(content)
-                else:
-                    said.setdefault(name, content)
-            else:
-                said.setdefault(name, content)
-        if not images:
-            return
-        words = next((said[name] for name in _PAGE_WORDS if said.get(name, "").strip()), "")
-        there: set[tuple[str, str]] = set()
-        end = len(self._urls)
-        for kind, found, own in images:
-            text = next((each for each in (*own, said.get(f"{kind}:image:alt", ""), words) if each.strip()), "")
-            url, reason = base.judge(found)
-            if (url, text) in there or (reason is None and text and self._is_there(url, text, start, end, base)):
+    def _add_described(self, images: Sequence[wat_page.Described]) -> int:
+        for url, words, kind, reason in images:
+            if not words:
+                self.rejected[EMPTY_ALT] += 1
                 continue
-            there.add((url, text))
-            self._describing[len(self._urls)] = kind
+            row = len(self._images)
+            self._describing[row] = kind
             if reason is not None:
-                self._reasons[len(self._urls)] = reason
-            self._urls.append(url)
-            self._texts.append(text)
-            self._titles.append(None)
+                self._reasons[row] = reason
+            self._positions.append(-1)
+            self._images.append(TitledImage(url, words))
+        return len(images)
 
-    def _is_there(self, url: str, text: str, start: int, end: int, base: Base) -> bool:
-        """Whether an <img> of these rows is of this URL and has these words."""
-        texts, titles = self._texts[start:end], self._titles[start:end]
-        if text not in texts and text not in titles:
-            return False
-        return any(
-            (alt if alt and not alt.isspace() else title) == text and base.judge(found)[0] == url
-            for found, alt, title in zip(self._urls[start:end], texts, titles, strict=True)
-            if found is not None
-        )
-
-    def flush(self, file: str) -> pa.Table:
+    def _settle(self) -> None:
         import numpy as np
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        rows, reasons, describing, spans = self.rows, self._reasons, self._describing, self._spans
-        urls, alts, titles = self._urls, pa.array(self._texts, pa.string()), pa.array(self._titles, pa.string())
-        chosen = pa.array(
-            [
-                alt if alt and not alt.isspace() else title if title and not title.isspace() else None
-                for alt, title in zip(self._texts, self._titles, strict=True)
-            ],
-            pa.string(),
-        )
+        images = self._images
+        page_of = self._rows.pages()
+        url, why = self._addresses(page_of)
+        alts, titles = [image.alt for image in images], [image.title for image in images]
+        texts = [alt if alt and not alt.isspace() else title for alt, title in zip(alts, titles, strict=True)]
+        text_source = np.array([text is not alt for text, alt in zip(texts, alts, strict=True)], np.int8)
+        image_source = np.zeros(len(images), np.int8)
+        for row, kind in self._describing.items():
+            image_source[row] = 1 + _KINDS.index(kind)
+            text_source[row] = 1 + image_source[row]
+        text = strings(texts)
+        if (pc.max(pc.binary_length(text)).as_py() or 0) > MAX_TEXT:
+            why[_true(pc.greater(pc.utf8_length(text), MAX_TEXT)) & (why < 0)] = _NUMBERS[TEXT_TOO_LONG]
+            text = pc.utf8_slice_codeunits(text, 0, MAX_TEXT)
+        columns = {
+            "url": _cut_refused(url, why),
+            "alt_text": text,
+            "title": _cut(strings(titles), MAX_TEXT),
+            "text_source": _named(text_source, ("alt", "title", *_KINDS)),
+            "image_source": _named(image_source, ("src", *_KINDS)),
+            "reason": _named(why, _REASONS, why >= 0),
+            "position": pa.array(np.array(self._positions, np.int32), mask=image_source > 0),
+        }
+        counted = (why >= 0) & (why < len(_COUNTED))
+        if counted.any():
+            for reason in _COUNTED:
+                self.rejected[reason] += int((why == _NUMBERS[reason]).sum())
+            rows = pa.array(~counted)
+            columns = {name: column.filter(rows) for name, column in columns.items()}
+            page_of = page_of[~counted]
+        self._rows.settle(page_of, columns)
         self._renew()
-        worded = pc.is_valid(chosen).to_numpy(zero_copy_only=False)
+
+    def flush(self) -> pa.Table:
+        self._settle()
+        return self._rows.flush()
+
+    def _addresses(self, page_of: Numbers) -> tuple[pa.Array, Reasons]:
+        """The absolute URL of each row, and the number of the reason against it, -1 where there is none."""
+        import numpy as np
+
+        urls = [image.url for image in self._images]
+        url, reasons = judge_all(urls, page_of, self._bases.__getitem__, self._reasons)
         why = np.full(len(urls), -1, np.int8)
         for row, reason in reasons.items():
             why[row] = _NUMBERS[reason]
-        url = pa.array(urls, pa.string())
-        mended = False
-        for row in np.flatnonzero(worded & (why < 0) & _doubtful(url)).tolist():
-            known, refused = _NOWHERE.judge(urls[row])
-            if refused is not None:
-                why[row] = _NUMBERS[refused]
-            if known != urls[row]:
-                urls[row], mended = known, True
-        url = pc.coalesce(pa.array(urls, pa.string()) if mended else url, "")
-        text = pc.coalesce(chosen, alts, "")
-        too_long = pc.greater(pc.utf8_length(text), MAX_TEXT).to_numpy(zero_copy_only=False)
-        why[too_long & (why < 0)] = _NUMBERS[TEXT_TOO_LONG]
-        why[~worded] = _NUMBERS[EMPTY_ALT]
-
-        text_source = 1 - pc.fill_null(pc.equal(chosen, alts), False).to_numpy(zero_copy_only=False).astype(np.int8)
-        image_source = np.zeros(len(urls), np.int8)
-        for row, kind in describing.items():
-            text_source[row] = 2 + _KINDS.index(kind)
-            image_source[row] = 1 + _KINDS.index(kind)
-        first = np.repeat(np.cumsum(spans, dtype=np.int64) - np.array(spans, np.int64), spans)
-        late = {
-            "url": pc.if_else(pa.array(why < 0), url, _cut(url, MAX_URL)),
-            "alt_text": _cut(text, MAX_TEXT),
-            "title": _cut(titles, MAX_TEXT),
-            "text_source": _named(text_source, ("alt", "title", *_KINDS), worded),
-            "image_source": _named(image_source, ("src", *_KINDS)),
-            "reason": _named(why, _REASONS, why >= 0),
-            "position": pa.array((np.arange(len(urls)) - first).astype(np.int32), mask=image_source > 0),
-        }
-        return rows.table("wat", file, late)
+        return url, why
 
 
-def _doubtful(urls: pa.Array) -> Any:
-    """Where a URL needs a closer look, as booleans: it may be a vector image, or need repair, or be none."""
+def _true(found: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Where it is true, and not null."""
+    import numpy as np
     import pyarrow.compute as pc
 
-    plain = pc.and_(pc.match_substring_regex(urls, _PLAIN), pc.less_equal(pc.binary_length(urls), MAX_URL))
-    clear = pc.and_not(plain, pc.match_substring(urls, "svg", ignore_case=True))
-    return ~pc.fill_null(clear, False).to_numpy(zero_copy_only=False)
+    return np.asarray(pc.fill_null(found, False))
+
+
+def _cut_refused(url: pa.Array, why: Reasons) -> pa.Array:
+    """Those that may be candidates stay as long as they are."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    short = _cut(url, MAX_URL)
+    return url if short is url else pc.if_else(pa.array(why < 0), url, short)
 
 
 def _cut(texts: pa.Array, most: int) -> pa.Array:
@@ -254,49 +230,10 @@ def _cut(texts: pa.Array, most: int) -> pa.Array:
 
 
 def _named(
-    numbers: np.ndarray[Any, np.dtype[np.int8]],
-    names: Sequence[str],
-    known: np.ndarray[Any, np.dtype[np.bool_]] | None = None,
+    numbers: Reasons, names: Sequence[str], known: np.ndarray[Any, np.dtype[np.bool_]] | None = None
 ) -> pa.Array:
     """The names of numbers, null where it is not known."""
     import pyarrow as pa
 
     chosen = pa.array(numbers, mask=None if known is None else ~known)
     return pa.array(names, pa.string()).take(chosen)
-
-
-def _based(base: str | None, url: str) -> str:
-    """What the page's <base> says, if it can be one, else the page's own URL."""
-    return (requestable(base, url)[0] if base and base.strip() else "") or url
-
-
-def _language(told: Named) -> str | None:
-    for wanted in _LANGUAGE:
-        for name, content in told:
-            if name == wanted and content.strip():
-                return content.strip()[:35]
-    return None
-
-
-def _canonical(links: list[HeadLink], base: Base) -> str | None:
-    for link in links:
-        if link.rel and link.url and "canonical" in link.rel.lower().split():
-            return _address(link.url, base)
-    return None
-
-
-def _licence(head: list[HeadLink], links: list[Any], base: Base) -> tuple[str | None, str | None]:
-    """The last licence of the page's links, and where it stood. What stands in the text wins over the head."""
-    licence = scope = None
-    for where, some in (("link", head), ("anchor", links)):
-        for link in some:
-            if link.url and (_COMMONS.match(link.url) or (link.rel and "license" in link.rel.lower().split())):
-                url = _address(link.url, base)
-                if url is not None:
-                    licence, scope = url, where
-    return licence, scope
-
-
-def _address(found: str, base: Base) -> str | None:
-    url, reason = base.judge(found)
-    return url if reason in (None, SVG) and len(url) <= MAX_URL else None

@@ -52,6 +52,10 @@ class BadRecord(ValueError):
         self.url = url
 
 
+class DoesNotFit(ValueError):
+    """Part of the record is not what its reader knows."""
+
+
 class Image(Struct, tag_field="path", tag=IMAGE, gc=False):
     url: str | None = None
     alt: str | None = None
@@ -66,6 +70,19 @@ class TitledImage(Struct, tag_field="path", tag=IMAGE, gc=False):
 class Anchor(Struct, tag_field="path", tag=ANCHOR, gc=False):
     url: str = ""
     rel: str | None = None
+
+
+class Idle:
+    """A relation that does not speak of a licence. Which it is nobody asks."""
+
+
+_IDLE = Idle()
+
+
+class IdleAnchor(Struct, tag_field="path", tag=ANCHOR, gc=False):
+    """An anchor of which only its relation is looked at. What may speak of a licence does not fit."""
+
+    rel: Idle = _IDLE
 
 
 class Link(Struct, gc=False):
@@ -163,27 +180,40 @@ class Found(Struct, Generic[H, L], gc=False):
     headers: msgspec.Raw
     head: H
     links: list[L]
+    anchors: list[Anchor] = []  # of the links, if they were asked for
+
+
+def _idle(kind: type, said: object) -> Idle:
+    if kind is not Idle or not isinstance(said, str) or "icense" in said:
+        raise ValueError
+    return _IDLE
 
 
 @functools.cache
-def reader(head: type[H], *wanted: type[Struct]) -> Callable[[bytes], Found[H, Any] | None]:
-    """wanted: classes of links. Link alone for all of them; else links of other kinds come as empty objects."""
-    strict: msgspec.json.Decoder[Record[H, Any]]
+def reader(head: type[H], *wanted: type[Struct], strict: bool = False) -> Callable[[bytes], Found[H, Any] | None]:
+    """wanted: classes of links. Link alone for all of them; else links of other kinds come as empty objects.
+
+    strict: what does not fit is not read loosely, but raises DoesNotFit.
+    """
+    decoder: msgspec.json.Decoder[Record[H, Any]]
     if wanted == (Link,):
-        strict = msgspec.json.Decoder(Record[head, Link])  # type: ignore[valid-type]
+        decoder = msgspec.json.Decoder(Record[head, Link])  # type: ignore[valid-type]
     else:
         known = {kind.__struct_config__.tag for kind in wanted}
-        rest = [
+        rest: list[type[Struct]] = [
             msgspec.defstruct(f"Other{number}", [], tag_field="path", tag=path, gc=False)
             for number, path in enumerate(path for path in dict.fromkeys((IMAGE, *_PATHS)) if path not in known)
         ]
-        strict = msgspec.json.Decoder(Record[head, Union[(*wanted, *rest)]])  # type: ignore[valid-type]
-    decode = strict.decode
+        kinds: Any = Union.__getitem__((*wanted, *rest))  # a number of types that is known here only
+        decoder = msgspec.json.Decoder(Record[head, kinds], dec_hook=_idle)  # type: ignore[valid-type]
+    decode = decoder.decode
 
     def read(body: bytes) -> Found[H, Any] | None:
         try:
             record = decode(body)
         except msgspec.ValidationError:
+            if strict:
+                raise DoesNotFit from None
             record = _loosely(body, head, wanted)
         except (msgspec.DecodeError, ValueError, RecursionError):
             raise BadRecord from None
@@ -200,12 +230,12 @@ def reader(head: type[H], *wanted: type[Struct]) -> Callable[[bytes], Found[H, A
 _HEADERS = msgspec.json.Decoder(dict[str, str | list[str]])
 
 
-def headers(found: Found[Any, Any]) -> dict[str, str | list[str]]:
-    """The headers of a page's answer, as written; a list where one came more than once."""
+def headers(found: msgspec.Raw) -> dict[str, str | list[str]]:
+    """The headers of a page's answer, as written; a list where one came more than once. found: Found.headers."""
     try:
-        return _HEADERS.decode(found.headers)
+        return _HEADERS.decode(found)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return _loose_headers(found.headers)
+        return _loose_headers(found)
 
 
 def _loose_headers(body: msgspec.Raw) -> dict[str, str | list[str]]:

@@ -1,13 +1,13 @@
 """What to take from the pages of a WAT: three sets of rules behind one method.
 
-    profile = Compat()
-    profile.add(found, 8123, 2210)     rows of one page go to profile.rows; gives the number of images looked at
-    profile.flush("a.wat.gz")     the rows as a table; profile.rejected counts those that gave none
+    profile = Compat(Rows("a.wat.gz"), "vlcorpus", evidence=True)
+    profile.add(found, 8123, 2210)     gathers the rows of one page; gives the number of images looked at
+    profile.flush()     the rows as a table; profile.rejected counts those that gave none
 
 Compat takes what cc2dataset 1.5.0 takes for images, row for row: an <img> with an alt attribute that is not empty, its
 URL joined as urljoin does, if http:// or https:// in lower case begins it. `given_uid` is its uid, md5 of alt and URL.
 
-It gives no opt-out evidence: cc2dataset looks for none.
+cc2dataset looks for no opt-outs. Evidence of them comes with the rows if it is asked for, and costs a tenth more.
 
 Laion takes what the worker of LAION-5B took (crawlingathome, ccpp.py, 2022): see there. The third is in wat_full.py.
 """
@@ -17,17 +17,22 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
-from hashlib import blake2b, md5
-from itertools import pairwise
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from vlcorpus.net.url import BAD_SCHEME, BAD_URL
 from vlcorpus.web.archives import wat_json
+from vlcorpus.web.archives.wat_addresses import HTTP, join_all
 from vlcorpus.web.archives.wat_join import INLINE_IMAGE, SVG, Base
 from vlcorpus.web.archives.wat_json import BareHead, Found, Head, Image, Link
-from vlcorpus.web.archives.wat_rows import About, Rows
-from vlcorpus.web.archives.wat_said import named, optouts
+from vlcorpus.web.archives.wat_rows import STEP, About, Rows, strings
+from vlcorpus.web.archives.wat_said import metas, optouts
+
+try:
+    from _md5 import md5  # as hashlib's, which takes longer to begin
+except ImportError:
+    from hashlib import md5
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,105 +42,125 @@ TEXT_TOO_SHORT = "text_too_short"
 BLOCKED_FORMAT = "blocked_format"
 DUPLICATE_URL = "duplicate_url"
 
-_HTTP = ("http://", "https://")
-
 
 class Profile(Protocol):
-    """read: the JSON of a record. rows: gathered so far. rejected: rows that were counted and not stored, by reason."""
+    """read: the JSON of a record. rejected: rows that were counted and not stored, by reason."""
 
-    read: Callable[[bytes], Found[Any, Any] | None]
-    rows: Rows
     rejected: Counter[str]
+
+    @property
+    def read(self) -> Callable[[bytes], Found[Any, Any] | None]: ...
+
+    def __len__(self) -> int:
+        """Rows gathered, of which some may be refused yet."""
 
     def add(self, found: Found[Any, Any], offset: int, length: int | None) -> tuple[int, str | None]:
         """(images looked at, why the page gives none)."""
 
-    def flush(self, file: str) -> pa.Table:
+    def flush(self) -> pa.Table:
         """The rows since the last call."""
 
 
 class Compat:
-    def __init__(self) -> None:
-        self.read = wat_json.reader(wat_json.BareHead, Image)
-        self.rejected: Counter[str] = Counter()
-        self._renew()
+    """Images are gathered as the record has them. Most URLs are absolute, and cost nothing more."""
 
-    def _renew(self) -> None:
-        self.rows = Rows(("url", "alt_text"), {"text_source": "alt", "image_source": "src"})
-        self._urls, self._texts = self.rows.columns["url"], self.rows.columns["alt_text"]
+    def __init__(self, rows: Rows, token: str, *, evidence: bool) -> None:
+        self.read = wat_json.reader(Head if evidence else BareHead, Image)
+        self.rejected: Counter[str] = Counter()
+        self._rows, self._token, self._evidence = rows, token, evidence
+        # Of the rows that wait, and of their pages: URL, and what the base says.
+        self._images: list[Image] = []
+        self._bases: list[tuple[str, str | None]] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def add(self, found: Found[Any, Any], offset: int, length: int | None) -> tuple[int, str | None]:
-        images = [link for link in found.links if link.__class__ is Image]
-        urls, texts = self._urls, self._texts
-        base: Base | None = None
-        before = len(urls)
-        empty = 0
-        for image in images:
-            text = image.alt
-            if not text:
-                empty += 1
-                continue
-            url = image.url
-            if url is None:
-                self.rejected[BAD_URL] += 1
-                continue
-            if not url.startswith(_HTTP):
-                if url.startswith("data:"):
-                    self.rejected[INLINE_IMAGE] += 1
-                    continue
-                if base is None:
-                    base = Base(_base(found))
-                try:
-                    url = base.join(url)
-                except ValueError:
-                    pass
-                if not url.startswith(_HTTP):
-                    self.rejected[BAD_SCHEME] += 1
-                    continue
-            urls.append(url)
-            texts.append(text)
-        if empty:
-            self.rejected[EMPTY_ALT] += empty
-        if len(urls) > before:
-            self.rows.close(_about(found, offset, length))
+        images = [link for link in found.links if type(link) is Image]
+        taken = [image for image in images if image.alt]
+        if taken:
+            head = found.head
+            said = optouts(found.headers, metas(head, self._token)[1], self._token) if self._evidence else None
+            self._images += taken
+            self._bases.append((found.url, head.base))
+            self._rows.close(_about(found, offset, length, said), len(taken))
+            if self._rows.waiting >= STEP:
+                self._settle()
+        self.rejected[EMPTY_ALT] += len(images) - len(taken)
         return len(images), None
 
-    def flush(self, file: str) -> pa.Table:
-        table = self.rows.table("wat", file)
-        self._renew()
-        uids = _uids(table.column("alt_text"), table.column("url"))
-        return table.set_column(table.schema.get_field_index("given_uid"), table.field("given_uid"), uids)
+    def _settle(self) -> None:
+        page_of = self._rows.pages()
+        urls: list[Any] = [image.url for image in self._images]
+        texts: list[Any] = [image.alt for image in self._images]
+        _, reasons = join_all(urls, page_of, lambda page: Base(_base(*self._bases[page])), _joined)
+        if reasons:
+            self.rejected.update(reasons.values())
+            taken = [row for row in range(len(urls)) if row not in reasons]
+            urls, texts, page_of = [urls[row] for row in taken], [texts[row] for row in taken], page_of[taken]
+        columns = {
+            "url": strings(urls),
+            "alt_text": strings(texts),
+            "given_uid": _uids(texts, urls),
+            "text_source": "alt",
+            "image_source": "src",
+        }
+        self._rows.settle(page_of, columns)
+        self._images, self._bases = [], []
+
+    def flush(self) -> pa.Table:
+        self._settle()
+        return self._rows.flush()
 
 
-def _uids(first: pa.ChunkedArray, second: pa.ChunkedArray) -> pa.Array:
-    """Hex md5 of the one text behind the other, for each row."""
+def _joined(base: Base, url: str | None) -> tuple[str | None, str | None]:
+    """(absolute URL, None) or (None, reason)."""
+    if url is None:
+        return None, BAD_URL
+    if url.startswith("data:"):
+        return None, INLINE_IMAGE
+    try:
+        url = base.join(url)
+    except ValueError:
+        pass
+    return (url, None) if url.startswith(HTTP) else (None, BAD_SCHEME)
+
+
+def _uids(texts: list[str], urls: list[str]) -> pa.Array:
+    """Hex md5 of the text and the URL behind it, for each row."""
     import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    together = pc.binary_join_element_wise(first, second, "").combine_chunks()
-    _, offsets, text = together.buffers()
-    ends = np.frombuffer(offsets, np.int32).tolist()
-    whole = text.to_pybytes()
-    digests = [md5(whole[start:end]).digest() for start, end in pairwise(ends)]
-    starts = np.arange(0, 32 * len(digests) + 1, 32, dtype=np.int32)
-    return pa.StringArray.from_buffers(
-        len(digests), pa.py_buffer(starts), pa.py_buffer(b"".join(digests).hex().encode())
+    digests = "".join([md5((text + url).encode()).hexdigest() for text, url in zip(texts, urls, strict=True)])
+    starts = np.arange(0, len(digests) + 1, 32, dtype=np.int32)
+    return pa.StringArray.from_buffers(len(urls), pa.py_buffer(starts), pa.py_buffer(digests.encode()))
+
+
+def _about(found: Found[Any, Any], offset: int, length: int | None, optout: list[str] | None) -> About:
+    return (
+        found.url,
+        found.date,
+        offset,
+        length,
+        found.warc_file,
+        found.warc_offset,
+        optout,
+        None,
+        None,
+        None,
+        None,
+        None,
     )
 
 
-def _about(found: Found[Any, Any], offset: int, length: int | None, optout: list[str] | None = None) -> About:
-    return About(found.url, found.date, offset, length, found.warc_file, found.warc_offset, optout)
-
-
-def _base(found: Found[BareHead, Any] | Found[Head, Any]) -> str:
+def _base(url: str, said: str | None) -> str:
     """The page's URL, joined with what its <base> says."""
-    if found.head.base is None:
-        return found.url
+    if said is None:
+        return url
     try:
-        return urljoin(found.url, found.head.base)
+        return urljoin(url, said)
     except ValueError:
-        return found.url
+        return url
 
 
 # A URL as Django's URLValidator lets it through, by its rules: a host of letters, digits and hyphens with a top-level
@@ -154,6 +179,7 @@ _SPELLED = re.compile(r"([a-z][a-z0-9+.\-]*):", re.IGNORECASE)
 _LICENCE = "creativecommons.org/licenses/"
 _BLOCKED = ((".svg", SVG), (".gif", BLOCKED_FORMAT), ("data:image", INLINE_IMAGE), ("javascript:", BAD_SCHEME))
 _MENDED = 20_000  # characters of an alt text that are looked at; the worker looked at all, and took 2,000
+_LAION_COLUMNS = ("url", "alt_text", "given_uid", "image_source", "position", "licence", "licence_scope")
 _MOST_URL, _MOST_TEXT, _LEAST_TEXT, _MOST_LICENCE, _MOST_HOST = 2000, 2000, 5, 80, 60
 
 
@@ -169,25 +195,23 @@ class Laion:
     What it did to backslashes was for its database, and is not done. Memory: 100 bytes a URL of the file.
     """
 
-    def __init__(self, token: str, *, keep_relative: bool) -> None:
+    def __init__(self, rows: Rows, token: str, *, keep_relative: bool) -> None:
         from ftfy import fix_text
 
         self.read = wat_json.reader(wat_json.Head, Link)
         self.rejected: Counter[str] = Counter()
-        self._token, self._keep_relative, self._fix = token, keep_relative, fix_text
+        self._rows, self._token, self._keep_relative, self._fix = rows, token, keep_relative, fix_text
         self._seen: set[bytes] = set()
-        self._renew()
+        self._found: list[tuple[str | int | None, ...]] = []  # the rows that wait
 
-    def _renew(self) -> None:
-        names = ("url", "alt_text", "given_uid", "image_source", "position", "licence", "licence_scope")
-        self.rows = Rows(names, {"text_source": "alt"})
-        self._columns = tuple(self.rows.columns.values())
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def add(self, found: Found[Any, Any], offset: int, length: int | None) -> tuple[int, str | None]:
         licence: str | None = None
-        base = Base(_base(found)) if self._keep_relative else None
+        base = Base(_base(found.url, found.head.base)) if self._keep_relative else None
         seen = images = 0
-        before = len(self.rows)
+        before = len(self._found)
         for link in found.links:
             url = link.url
             if url is not None and _LICENCE in url:
@@ -212,23 +236,32 @@ class Laion:
             text = text[:_MOST_TEXT].replace("|", " ")
             uid = md5((url + text).encode(), usedforsecurity=False).hexdigest()
             place = ("src", images - 1) if is_image else (None, None)
-            row = (url, text, uid, *place, licence, "anchor" if licence else None)
-            for column, value in zip(self._columns, row, strict=True):
-                column.append(value)
-        if len(self.rows) > before:
-            self.rows.close(_about(found, offset, length, optouts(found, self._token, named(found.head))))
+            self._found.append((url, text, uid, *place, licence, "anchor" if licence else None))
+        if len(self._found) > before:
+            said = optouts(found.headers, metas(found.head, self._token)[1], self._token)
+            self._rows.close(_about(found, offset, length, said), len(self._found) - before)
+            if self._rows.waiting >= STEP:
+                self._settle()
         return seen, None
 
-    def flush(self, file: str) -> pa.Table:
-        rows = self.rows
-        self._renew()
-        return rows.table("wat", file)
+    def _settle(self) -> None:
+        import pyarrow as pa
+
+        columns: dict[str, pa.Array | str] = {"text_source": "alt"}
+        for name, values in zip(_LAION_COLUMNS, zip(*self._found, strict=True), strict=False):
+            columns[name] = pa.array(values, pa.int32()) if name == "position" else strings(values)
+        self._rows.settle(self._rows.pages(), columns)
+        self._found = []
+
+    def flush(self) -> pa.Table:
+        self._settle()
+        return self._rows.flush()
 
     def _address(self, url: str | None, base: Base | None) -> tuple[str, str | None]:
         if url is None:
             return "", BAD_URL
         url = url[:_MOST_URL].replace("\n", "")
-        if base is not None and not url.startswith(_HTTP):
+        if base is not None and not url.startswith(HTTP):
             try:
                 url = base.join(url)
             except ValueError:
