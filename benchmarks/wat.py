@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("pages", type=Path, help="folder of *.html")
     parser.add_argument("--peer", type=Path, help="Python of an environment with cc2dataset==1.5.0")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--megabytes", type=int, default=1000, help="of uncompressed WAT; one of Common Crawl has about 1,500")
+    parser.add_argument("--megabytes", type=int, default=1000, help="of uncompressed WAT")
     parser.add_argument("--profiles", nargs="+", default=["compat", "full"])
     parser.add_argument("--run", nargs=3, metavar=("WHAT", "SMALL", "WAT"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()

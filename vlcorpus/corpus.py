@@ -157,9 +157,10 @@ class Corpus:
         try:
             about = yaml.safe_load(file.read_text("utf-8"))
         except (FileNotFoundError, NotADirectoryError):
-            raise CorpusError(
-                f"no corpus at {path}", f"make one: `vlcorpus import {path} LIST` or `vlcorpus crawl {path} URL`"
-            ) from None
+            hint = f"make one: `vlcorpus import {path} LIST` or `vlcorpus crawl {path} URL`"
+            if path.is_dir() and any(path.glob("*_stats.json")):
+                hint = f"it holds img2dataset's shards; `vlcorpus import NEW {path}` takes them over, to go on there"
+            raise CorpusError(f"no corpus at {path}", hint) from None
         except OSError as error:
             why = (error.strerror or str(error)).lower()
             raise CorpusError(f"cannot read {file}: {why}", "name a corpus that you may read") from None
@@ -200,12 +201,22 @@ class Corpus:
         return f"{shard}{row:0{len(str(self.shard_rows - 1))}d}"
 
     @contextlib.contextmanager
-    def lock(self, command: str) -> Iterator[None]:
+    def lock(self, command: str, *, part: str | None = None) -> Iterator[None]:
         """Hold the corpus for writing; CorpusError naming the holder where somebody else does.
 
-        Also refuses a folder that cannot be written to or a disk that is nearly full, before any work.
+        part: one of several parts, as "2/4", that different machines may hold at the same time. Also refuses a folder
+        that cannot be written to or a disk that is nearly full, before any work.
         """
-        file = self.path / ".lock"
+        with self._held(".lock", command, shared=part is not None):
+            if part is None:
+                yield
+                return
+            with self._held(f".lock-{part.replace('/', '-of-')}", command):
+                yield
+
+    @contextlib.contextmanager
+    def _held(self, name: str, command: str, *, shared: bool = False) -> Iterator[None]:
+        file = self.path / name
         if not os.access(self.path, os.W_OK):
             raise CorpusError(f"cannot write to {self.path}", "choose a folder you may write to")
         if shutil.disk_usage(self.path).free < LEAST_FREE_BYTES:
@@ -215,12 +226,15 @@ class Corpus:
         try:
             with explained(file):
                 try:
-                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    fcntl.flock(held, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
                 except BlockingIOError:
                     raise CorpusError(
                         f"{self.path} is in use ({_holder(os.read(held, LONGEST_HOLDER))})",
                         "wait until that run has ended, or end it",
                     ) from None
+                if shared:  # who holds a part says so there
+                    yield
+                    return
                 about = {"pid": os.getpid(), "host": socket.gethostname(), "command": command}
                 os.ftruncate(held, 0)
                 os.write(held, json.dumps(about).encode())

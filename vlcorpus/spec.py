@@ -60,6 +60,7 @@ class Setting:
     positional: bool
     panel: str | None
     path: bool
+    none: str
 
     @property
     def option(self) -> str:
@@ -92,9 +93,11 @@ def setting(
     positional: bool = False,
     panel: str | None = None,
     path: bool = False,
+    none: str = "none",
 ) -> Any:
     """Declare a setting. `result=False`: it cannot change the result, so it stays out of the fingerprint.
-    `path=True`: it may name a file or a folder (see `kept_values`)."""
+    `path=True`: it may name a file or a folder (see `kept_values`). `none`: what a person says for None, beside "none".
+    """
     notes = {
         "help": help,
         "unit": unit,
@@ -105,6 +108,7 @@ def setting(
         "positional": positional,
         "panel": panel,
         "path": path,
+        "none": none,
     }
     return dataclasses.field(default=default, metadata={_KEY: notes})
 
@@ -179,7 +183,7 @@ def check(each: Setting, value: Any, *, where: str) -> Any:
         if not isinstance(parts, list | tuple):
             raise UsageError(f"{each.name!r} wants a list, got {value!r} ({place})", each.text())
         return tuple(_one(each, part, place) for part in parts)
-    if value is None or (each.optional and isinstance(value, str) and value.lower() in {"none", "null"}):
+    if value is None or (each.optional and isinstance(value, str) and value.lower() in {"none", "null", each.none}):
         if each.optional:
             return None
         raise UsageError(f"{each.name!r} wants a value ({place})", each.text())

@@ -6,6 +6,7 @@
         fetcher.fetch(server.url("/a.jpg"))
         server.requests            [Request(method="GET", path="/a.jpg", headers=..., at=...)]
         server.connections         1
+        server.resumed             0: TLS sessions that were resumed
 
 Built-in paths (see `_ENDPOINTS`): /ok /status/404 /redirect/3 /redirect-to?URL /endless /drip /short ... A path that
 was `put` wins over a built-in one. Raw sockets and threads, TCP_NODELAY, keep-alive; no sleeping but in /drip and
@@ -67,6 +68,7 @@ class LoopbackServer:
     def __init__(self, address: str = "127.0.0.1", context: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self.connections = 0
+        self.resumed = 0
         self.closing = threading.Event()
         self._stored: dict[str, _Stored] = {}
         self._endpoints: dict[str, Callable[[Exchange], bool]] = {}
@@ -149,6 +151,8 @@ class LoopbackServer:
         try:
             if self.context is not None:
                 client = self.context.wrap_socket(client, server_side=True)
+                with self._lock:
+                    self.resumed += bool(client.session_reused)
             with client, client.makefile("rb", buffering=65536) as reader:
                 while not self.closing.is_set():
                     line = reader.readline(65536)

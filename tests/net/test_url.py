@@ -5,7 +5,7 @@ import string
 
 import pytest
 
-from vlcorpus.net.url import host, origin, requestable
+from vlcorpus.net.url import host, origin, requestable, target
 
 BASE = "https://example.com/x/y.html?q#f"
 
@@ -87,6 +87,15 @@ def test_origin_and_host() -> None:
         "http://[::1]:81/x": ("http://[::1]:81", "::1"),
     }.items():
         assert (origin(url), host(url)) == expected
+
+
+def test_target() -> None:
+    for url, expected in {
+        "https://example.com/a?b": "example.com:443",
+        "http://example.com/": "example.com:80",
+        "http://example.com:81?x": "example.com:81",
+    }.items():
+        assert target(url) == expected
 
 
 def test_anything_at_all_is_answered_and_the_answer_is_stable() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,50 @@ class Reap(Stage):
                 commit.finish(seen=len(plants.units()), kept=len(plants.units()))
 
         return reap
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meet(Stage):
+    """Each unit ends only if another one is under way in the same process."""
+
+    name = "meet"
+    makes = "meetings"
+    follows = "seeds"
+    at_once = 2
+
+    def open(self, corpus: Corpus) -> Work:
+        both = threading.Barrier(2)
+
+        def meet(unit: str, tell: Tell) -> None:
+            both.wait(60)
+            with self.commit(corpus, unit) as commit:
+                commit.finish(seen=1, kept=1)
+
+        return meet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Climb(Stage):
+    """Its worker is killed five times, each time after a further row."""
+
+    name = "climb"
+    makes = "peaks"
+    follows = "seeds"
+
+    further: bool = setting(True, help="Whether it gets further each time.")
+
+    def open(self, corpus: Corpus) -> Work:
+        def climb(unit: str, tell: Tell) -> None:
+            steps = Path(corpus.path) / "steps"
+            gone = len(steps.read_text()) if steps.exists() else 0
+            if gone < 5:
+                steps.write_text("x" * (gone + 1))
+                tell(gone + 1 if self.further else 1, 0, lambda: {"reasons": {"steep": gone}})
+                os.kill(os.getpid(), signal.SIGKILL)
+            with self.commit(corpus, unit) as commit:
+                commit.finish(seen=1, kept=1)
+
+        return climb
 
 
 @dataclass(frozen=True, kw_only=True)

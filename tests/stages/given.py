@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from tests.clip.drawn import photo
+from tests.stages.running import quiet
 from vlcorpus import identity
 from vlcorpus.clip.saved import probe_files
 from vlcorpus.clip.towers import build
@@ -29,6 +30,7 @@ from vlcorpus.pipeline.run import Event, run
 from vlcorpus.stages import shards
 from vlcorpus.stages.base import Stage, UnitCommit
 from vlcorpus.stages.import_ import Import
+from vlcorpus.stages.outcome import Fetched
 
 WORDS = ("dog", "cat", "tree", "house", "car", "boat", "lamp", "chair")
 
@@ -111,15 +113,15 @@ def give(corpus: Corpus, shard: str, given: Sequence[Given]) -> None:
         table.write(commit, f"{shard}.parquet", table.columns(rows, "candidates"), "candidates")
         commit.finish(seen=len(rows), kept=len(rows), source="given", source_kind="list", slice=int(shard))
 
-    def fetch(wanted: list[int]) -> Iterator[tuple[int, shards.Fetched]]:
+    def fetch(wanted: list[int]) -> Iterator[tuple[int, Fetched]]:
         for place in wanted:
             body = given[place].body
-            yield place, shards.Fetched(body=body, reason=None if body else "timeout")
+            yield place, Fetched(body=body, reason=None if body else "timeout")
 
     stored = table.read(corpus.layer("candidates").path(f"{shard}.parquet"), "candidates").to_pylist()
     inputs = {"candidates": corpus.layer("candidates").digest(shard)}
     commit = UnitCommit(stage, corpus, corpus.layer("shards"), shard, inputs)
-    shards.write(commit, corpus, shard, stored, fetch, ImageSettings(image_size=64), lambda seen, kept: None)
+    shards.write(commit, corpus, shard, stored, shards.made(fetch, ImageSettings(image_size=64)), quiet)
 
 
 def given_corpus(folder: Path, *counts: int) -> Corpus:

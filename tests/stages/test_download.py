@@ -20,7 +20,7 @@ import webdataset
 from PIL import Image
 
 from tests.net.server import LoopbackServer
-from tests.stages.running import contents, do, done, here, rows, write_list
+from tests.stages.running import contents, do, done, here, quiet, rows, write_list
 from vlcorpus import schema
 from vlcorpus.corpus import Corpus
 from vlcorpus.errors import UsageError
@@ -30,6 +30,7 @@ from vlcorpus.stages import shards
 from vlcorpus.stages.crawl import Crawl
 from vlcorpus.stages.download import Download
 from vlcorpus.stages.import_ import Import
+from vlcorpus.stages.outcome import Fetched
 from vlcorpus.world.planted import ORIGIN, Planted
 from vlcorpus.world.server import Served
 from vlcorpus.world.site import Site, WorldSettings, write_site
@@ -242,7 +243,7 @@ def test_other_settings_make_all_shards_again(site: Site, downloaded: Corpus, tm
     units = corpus.layer("shards").units()
     with served(site) as network:
         again = settings(image_size=32, encode_format="png", encode_quality=6, **network)
-        assert done(do(corpus, [again])) == [f"shards/{unit}" for unit in units]
+        assert sorted(done(do(corpus, [again]))) == [f"shards/{unit}" for unit in units]
         assert len(done(do(corpus, [again]), "unchanged")) == len(units)
     stored = [row for row in rows(corpus, "shards") if row["status"] == "success"]
     assert stored and {max(row["width"], row["height"]) for row in stored} == {32}
@@ -290,9 +291,8 @@ def test_no_image_size_keeps_the_bytes(site: Site, crawled: Corpus, tmp_path: Pa
     assert len(bodies) == len({row["image_key"] for row in stored}) > 50
 
 
-def in_shards(path: Path, order: list[int], monkeypatch: pytest.MonkeyPatch, held: int) -> dict[str, bytes]:
+def in_shards(path: Path, order: list[int]) -> dict[str, bytes | str]:
     """A shard of twelve pictures that come in this order."""
-    monkeypatch.setattr(shards, "HELD_BYTES", held)
     corpus = Corpus.create(path)
     pairs = [(f"http://a.test/{number}.png", f"picture {number}") for number in range(12)]
     here(corpus, Import(source=write_list(path / "list.csv", pairs)))
@@ -300,29 +300,25 @@ def in_shards(path: Path, order: list[int], monkeypatch: pytest.MonkeyPatch, hel
     for row in candidates:
         del row["in"]
 
-    def fetch(wanted: list[int]) -> Iterator[tuple[int, shards.Fetched]]:
+    def fetch(wanted: list[int]) -> Iterator[tuple[int, Fetched]]:
         assert sorted(order) == wanted
         for number in order:
             sink = io.BytesIO()
             Image.linear_gradient("L").resize((40 + number, 50)).save(sink, "PNG")
             reason = "http_error" if number == 5 else None
-            yield number, shards.Fetched(body=sink.getvalue(), reason=reason, http_status=404 if reason else 200)
+            yield number, Fetched(body=sink.getvalue(), reason=reason, http_status=404 if reason else 200)
 
     commit = Download().commit(corpus, "00000")
-    shards.write(commit, corpus, "00000", candidates, fetch, ImageSettings(), lambda seen, kept: None)
+    shards.write(commit, corpus, "00000", candidates, shards.made(fetch, ImageSettings()), quiet)
     assert [path.name for path in corpus.layer("shards").folder.iterdir() if path.name.startswith(".")] == []
     return contents(corpus, "shards")
 
 
-def test_the_order_of_arrival_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_order_of_arrival_changes_nothing(tmp_path: Path) -> None:
     straight = list(range(12))
-    expected = in_shards(tmp_path / "a", straight, monkeypatch, 10**9)
-    for name, order, held in (
-        ("b", straight[::-1], 10**9),
-        ("c", straight[::-1], 100),
-        ("d", [3, 1, 2, 0, 11, *straight[4:11]], 1),
-    ):
-        assert in_shards(tmp_path / name, order, monkeypatch, held) == expected
+    expected = in_shards(tmp_path / "a", straight)
+    for name, order in (("b", straight[::-1]), ("c", [3, 1, 2, 0, 11, *straight[4:11]])):
+        assert in_shards(tmp_path / name, order) == expected
 
 
 # --- the network

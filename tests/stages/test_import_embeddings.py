@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.stages.given import Given, give, picture, run_here, write_probe
-from tests.stages.running import contents, do, done, here, rows
+from tests.stages.running import contents, do, done, here, quiet, rows
 from tests.views.imported import Row, write_tool_shard
 from tests.web.vectors import drawn, write_numbered, write_packed, write_table
 from vlcorpus import schema
@@ -29,6 +29,7 @@ from vlcorpus.stages.filter import Filter
 from vlcorpus.stages.import_ import Import
 from vlcorpus.stages.import_embeddings import ImportEmbeddings
 from vlcorpus.stages.index import Index
+from vlcorpus.stages.outcome import Fetched
 from vlcorpus.stages.score import Score
 from vlcorpus.stages.vector_rows import WAYS, Pairs, find
 from vlcorpus.views.searching import search
@@ -179,14 +180,14 @@ def fetched(corpus: Corpus) -> None:
     for unit in layer.units():
         listed = table.read(layer.path(f"{unit}.parquet"), "candidates").to_pylist()
 
-        def fetch(wanted: list[int]) -> Iterator[tuple[int, shards.Fetched]]:
+        def fetch(wanted: list[int]) -> Iterator[tuple[int, Fetched]]:
             for number in wanted:
                 lost = number % 3 == 2
-                yield number, shards.Fetched(reason="timeout") if lost else shards.Fetched(body=picture(number))
+                yield number, Fetched(reason="timeout") if lost else Fetched(body=picture(number))
 
         inputs = {"candidates": layer.digest(unit)}
         commit = UnitCommit(Import(source="given"), corpus, corpus.layer("shards"), unit, inputs)
-        shards.write(commit, corpus, unit, listed, fetch, ImageSettings(image_size=32), lambda seen, kept: None)
+        shards.write(commit, corpus, unit, listed, shards.made(fetch, ImageSettings(image_size=32)), quiet)
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -6,10 +6,10 @@ import ast
 from pathlib import Path
 
 from vlcorpus import schema, stages
-from vlcorpus.images import decode
+from vlcorpus.images import apart, decode
 from vlcorpus.net import optout, response, robots
 from vlcorpus.placement import duplicates
-from vlcorpus.stages import choosing, import_embeddings
+from vlcorpus.stages import choosing, download, engine_img2dataset_left, import_embeddings, outcome
 from vlcorpus.web.archives import warc, wat_full, wat_join, wat_profiles
 from vlcorpus.web.folders import folder
 from vlcorpus.web.folders import img2dataset as img2dataset_folder
@@ -25,8 +25,9 @@ def listed(kind: str) -> set[str]:
 def test_engines_give_only_listed_reasons() -> None:
     asked = {robots.ROBOTS_DENIED, robots.ROBOTS_UNREACHABLE, optout.OPTOUT}
     taken = {img2dataset_folder.UNREADABLE, img2dataset_folder.UNKNOWN}
-    assert listed("fetch") == {*response.REASONS, *asked, *taken}
-    assert listed("image") == set(decode.REASONS)
+    chosen = {download.NOT_KEPT, outcome.BLOCKED, outcome.HASH_MISMATCH, engine_img2dataset_left.LOST}
+    assert listed("fetch") == {*response.REASONS, *asked, *taken, *chosen}
+    assert listed("image") == {*decode.REASONS, apart.DECODER_CRASH}
     assert listed("embeddings") == {import_embeddings.NO_VECTOR, import_embeddings.BAD_VECTOR}
     wat = {wat_full.BAD_WARC_RECORD, wat_full.HTTP_ERROR}
     assert listed("pages") == {*live.REASONS, *warc.REASONS, *wat}

@@ -67,7 +67,10 @@ def _stage_command(name: str) -> Callable[..., None]:
         if name == "import" and values.get("embeddings"):
             told = {key.removeprefix("embeddings_"): values[key] for key in ("embeddings_model", "embeddings_arrays")}
             stages.append(_built(registry.stage("import-embeddings"), told | {"folders": values["embeddings"]}))
-        running.do(_folder(corpus), stages, workers=workers, dry_run=dry_run, as_json=json)
+        if values.get("sample") is not None and not dry_run:
+            raise UsageError("--sample belongs to --dry-run", "add --dry-run, or leave --sample away")
+        sample: int | None = values.get("sample")
+        running.do(_folder(corpus), stages, workers=workers, dry_run=dry_run, as_json=json, sample=sample)
 
     common = {"corpus": CorpusPath, "workers": Workers, "dry_run": DryRun, "json": Json}
     defaults = {"corpus": inspect.Parameter.empty, "workers": None, "dry_run": False, "json": False}
@@ -84,6 +87,10 @@ def _stage_command(name: str) -> Callable[..., None]:
     if name == "download":
         extra["from_list"] = Annotated[
             str | None, typer.Option("--from", metavar="LIST", help="Import this URL list first.")
+        ]
+        extra["sample"] = Annotated[
+            int | None,
+            typer.Option("--sample", metavar="N", min=1, help="With --dry-run: fetch N images, to foretell by."),
         ]
     keyword = inspect.Parameter.KEYWORD_ONLY
     signature = [inspect.Parameter("corpus", keyword, annotation=CorpusPath), *parameters(cls)]

@@ -32,7 +32,7 @@ def _parameter(each: Setting) -> inspect.Parameter:
         names = [f"{each.option}/--no-{each.option[2:]}"] if each.kind is bool and not each.many else [each.option]
         metavar = None if each.kind is bool else "|".join(each.choices) if each.choices else each.kind.__name__.upper()
         if each.optional and each.kind is not bool:
-            metavar = f"{metavar}|none" if each.default is not None else metavar
+            metavar = f"{metavar}|{each.none}" if each.default is not None else metavar
         about = typer.Option(
             *names,
             help=each.help + _notes(each),

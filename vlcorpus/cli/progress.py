@@ -19,6 +19,7 @@ from .shape import shorten, width
 REDRAW_SECONDS = 0.2
 PLAIN_SECONDS = 10.0
 TOP_REASONS = 4
+TOP_HOSTS = 2
 
 
 @dataclass
@@ -35,6 +36,7 @@ class _Step:
     began: float | None = None
     rejected: Counter[str] = field(default_factory=Counter)
     under_way: dict[str, tuple[int, int]] = field(default_factory=dict)
+    about: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)  # of units under way
 
     @property
     def label(self) -> str:
@@ -47,7 +49,16 @@ class _Step:
         return self.seen + seen, self.kept + kept
 
     def reasons(self) -> str:
-        return ", ".join(f"{reason} {output.count(n)}" for reason, n in self.rejected.most_common(TOP_REASONS))
+        found = sum((Counter(each.get("reasons", {})) for each in self.about.values()), self.rejected)
+        return ", ".join(f"{reason} {output.count(n)}" for reason, n in found.most_common(TOP_REASONS))
+
+    def hosts(self) -> str:
+        found = sum((Counter(each.get("hosts", {})) for each in self.about.values()), Counter[str]())
+        return ", ".join(f"{host} {output.count(n)}" for host, n in found.most_common(TOP_HOSTS))
+
+    def ended(self, unit: str) -> None:
+        self.under_way.pop(unit, None)
+        self.about.pop(unit, None)
 
 
 class Progress:
@@ -68,18 +79,19 @@ class Progress:
             step.began = step.began or time.monotonic()
         elif event.kind == "progress":
             step.under_way[event.unit] = (event.seen, event.kept)
+            step.about[event.unit] = event.about
         elif event.kind == "committed":
-            step.under_way.pop(event.unit, None)
+            step.ended(event.unit)
             step.made += 1
             step.seen, step.kept = step.seen + event.seen, step.kept + event.kept
             step.rejected += Counter(event.rejected)
         elif event.kind == "unchanged":
             step.unchanged += 1
         elif event.kind == "lost":
-            step.under_way.pop(event.unit, None)
+            step.ended(event.unit)
             self._line(f"{step.label} {event.unit}: {event.message}")
         elif event.kind == "failed":
-            step.under_way.pop(event.unit, None)
+            step.ended(event.unit)
             step.failed += 1
             self._failed(step, event)
         elif event.kind == "whole":
@@ -122,6 +134,8 @@ class Progress:
         if seen:
             reasons = step.reasons()
             parts.append(f"{100 * kept / seen:.1f} % kept" + (f" ({reasons})" if reasons else ""))
+            hosts = step.hosts()
+            parts += [f"failing: {hosts}"] if hosts else []
         if self._failures:
             parts.append(f"{self._failures} failed")
         if step.made:

@@ -25,11 +25,12 @@ def do(
     as_json: bool,
     shard_rows: int | None = None,
     advise: bool = True,
+    sample: int | None = None,
 ) -> Corpus:
     """Plan and run stages over the corpus at `path`, creating it where the first stage may.
 
     shard_rows: of a corpus to be made, where the first stage does not name them. Nothing is created before the whole
-    plan stands. advise: end with the command that the corpus wants next.
+    plan stands. advise: end with the command that the corpus wants next. sample: images that a dry run fetches.
     """
     from ..pipeline.executor import LocalExecutor
     from ..pipeline.run import run
@@ -39,12 +40,18 @@ def do(
     creates = stages[0].creates
     corpus = Corpus.foreseen(path, shard_rows=rows) if creates else Corpus.open(path)
     if dry_run:
-        show_plan(make_plan(corpus, stages), as_json=as_json)
+        plan = make_plan(corpus, stages)
+        if stages[-1].name == "download" and not creates:
+            from .foretelling import foretell
+
+            foretell(plan, sample=sample, workers=workers or default_workers(), as_json=as_json)
+        else:
+            show_plan(plan, as_json=as_json)
         return corpus
     if creates and not (path / FILE).exists():
         make_plan(corpus, stages)
         corpus = Corpus.create(path, shard_rows=rows)
-    with corpus.lock(command_line()):
+    with corpus.lock(command_line(), part=getattr(stages[0], "shard_range", None)):
         plan = make_plan(corpus, stages)
         for stage in plan.added:
             output.note(f"{stages[-1].name} needs {stage.made()}: {stage.name} runs first")

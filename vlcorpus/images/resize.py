@@ -1,7 +1,8 @@
-"""Change the size of RGB pixels, with img2dataset's modes and names.
+"""Change the size of RGB or BGR pixels, with img2dataset's modes and names.
 
     resize(rgb, size=512)                       (900, 1200, 3) -> (384, 512, 3)   keep_ratio_largest, the default
     resize(rgb, size=256, mode="center_crop")   (900, 1200, 3) -> (256, 256, 3)
+    resize(half, size=512, of=(1200, 900))      (450, 600, 3)  -> (384, 512, 3)   of a JPEG decoded to a half
 
 | mode               | (300, 600) at size 256 | meaning                               |
 |--------------------|------------------------|---------------------------------------|
@@ -11,22 +12,15 @@
 | center_crop        | (256, 256)             | keep_ratio, then the middle square    |
 | border             | (256, 256)             | keep_ratio_largest, then padded white |
 
-Kernels, one thread, 100 photo-like pictures of 0.35-1.05 megapixels to a long side of 512; PSNR to Lanczos in floats:
-
-| kernel                                         | ms   | PSNR median | PSNR 5 % |
-|------------------------------------------------|------|-------------|----------|
-| `lanczos`: windowed sinc filter + cubic (here) | 2.5  | 54.1        | 50.4     |
-| `area`: OpenCV INTER_AREA (img2dataset)        | 2.5  | 42.3        | 41.0     |
-| Pillow bicubic                                 | 5.4  | 47.7        | 46.6     |
-| Pillow Lanczos                                 | 8.1  | 57.3        | 56.8     |
-| torch bicubic, antialiased                     | 1.3  | 47.7        | 46.6     |
-
-torch is faster still but costs a worker 1.9 s and 250 MB to import, which pays back after some thousand images only.
+Reducing goes over twice the wanted size: halved while a third or less is wanted, then interpolated to twice the size
+(cubic, or linear and sharpened a little), then averaged two by two. OpenCV does each of these steps with vector
+instructions, which its INTER_AREA at a broken ratio does not have. `steps` says how near this comes to a Lanczos
+reduction and to INTER_AREA, which is img2dataset's and in `exact`. Enlarging is OpenCV's LANCZOS4.
 """
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import cv2
@@ -34,11 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlcorpus.errors import UsageError, nearest
+from vlcorpus.images.steps import Window, reduce
 
 ResizeMode = Literal["no", "keep_ratio", "keep_ratio_largest", "center_crop", "border"]
-Kernel = Literal["lanczos", "area"]
 MODES: tuple[str, ...] = get_args(ResizeMode)
-KERNELS: tuple[str, ...] = get_args(Kernel)
 
 Pixels = NDArray[np.uint8]
 
@@ -50,27 +43,28 @@ def resize(
     mode: ResizeMode = "keep_ratio_largest",
     only_if_bigger: bool = True,
     background: tuple[int, int, int] = (255, 255, 255),
-    kernel: Kernel = "lanczos",
+    of: tuple[int, int] | None = None,
+    scaled: Callable[[Pixels], Pixels] | None = None,
 ) -> Pixels:
     """uint8 (H, W, 3) to uint8 (h, w, 3), contiguous; the same array where nothing is to do.
 
     With `only_if_bigger`, a picture whose deciding side (short for keep_ratio and center_crop, long for
     keep_ratio_largest and border) is at most `size` is returned as it is, uncropped and unpadded, as img2dataset does.
-    With kernel "area" the pixels are img2dataset's, enlarged or reduced. Raises UsageError on unknown words.
+    `of` is (width, height) of the whole picture where `rgb` is a half, quarter or eighth of it (rounded up).
+    `background` is in the order of the pixels' colours. `scaled` is applied before cropping or padding.
+    Raises UsageError on an unknown mode.
     """
-    check_mode(mode, kernel)
-    height, width = rgb.shape[:2]
-    scaled = scaled_size(width, height, size=size, mode=mode, only_if_bigger=only_if_bigger)
-    if scaled is None:
-        return rgb
-    if mode == "center_crop":
-        if kernel == "area":
-            return _middle(_scale(rgb, *scaled, kernel), size, size)
-        # Cropping first spares filtering what is thrown away; the two orders differ by less than one source pixel.
-        side = min(width, height)
-        return _scale(_middle(rgb, side, side), size, size, kernel)
-    small = _scale(rgb, *scaled, kernel)
-    return _pad(small, size, background) if mode == "border" else small
+    check_mode(mode)
+    width, height = (rgb.shape[1], rgb.shape[0]) if of is None else of
+    target = scaled_size(width, height, size=size, mode=mode, only_if_bigger=only_if_bigger)
+    if target is None:
+        return rgb if scaled is None else scaled(rgb)
+    whole = Window(0, 0, *target)
+    window = middle(*target, size) if mode == "center_crop" else whole
+    small = _scale(rgb, (width, height), target, window if scaled is None else whole)
+    if scaled is not None:
+        small = _cut(scaled(small), window)
+    return pad(small, size, background) if mode == "border" else small
 
 
 def scaled_size(
@@ -86,54 +80,35 @@ def scaled_size(
     return max(1, round(width * ratio)), max(1, round(height * ratio))
 
 
-def check_mode(mode: str, kernel: str = "lanczos") -> None:
-    """Raises UsageError unless `mode` is one of MODES and `kernel` one of KERNELS."""
+def check_mode(mode: str) -> None:
+    """Raises UsageError unless `mode` is one of MODES."""
     if mode not in MODES:
         raise UsageError(f"unknown resize mode {mode!r}", nearest(mode, MODES))
-    if kernel not in KERNELS:
-        raise UsageError(f"unknown resize kernel {kernel!r}", nearest(kernel, KERNELS))
 
 
-def _scale(rgb: Pixels, width: int, height: int, kernel: Kernel) -> Pixels:
-    if rgb.shape[:2] == (height, width):
-        return np.ascontiguousarray(rgb)
-    across, down = rgb.shape[1] / width, rgb.shape[0] / height
-    if max(across, down) <= 1:
-        return _call(rgb, width, height, cv2.INTER_LANCZOS4)
-    if kernel == "area":
-        return _call(rgb, width, height, cv2.INTER_AREA)
-    if min(across, down) > 3:
-        # Averaging down to twice the target first costs little sharpness, and long filters over all pixels cost time.
-        rgb = _call(rgb, 2 * width, 2 * height, cv2.INTER_AREA)
-        across = down = 2.0
-    low = cv2.sepFilter2D(rgb, -1, _low_pass(across), _low_pass(down), borderType=cv2.BORDER_REPLICATE)
-    return _call(np.asarray(low, np.uint8), width, height, cv2.INTER_CUBIC)
+def middle(width: int, height: int, size: int) -> Window:
+    """The square of `size` in the middle of (width, height), a pixel towards the top left where it is uneven."""
+    return Window((width - size) // 2, (height - size) // 2, size, size)
 
 
-@functools.lru_cache(maxsize=256)
-def _low_pass(ratio: float) -> NDArray[np.float32]:
-    """Lanczos-3 filter that passes what survives a reduction by `ratio`; float32 (2 * floor(3 * ratio) + 1,), sum 1."""
-    if ratio <= 1:
-        return np.ones(1, np.float32)
-    reach = min(int(3 * ratio), 63)
-    at = np.arange(-reach, reach + 1) / ratio
-    taps = np.sinc(at) * np.sinc(at / 3)
-    return np.asarray(taps / taps.sum(), np.float32)
-
-
-def _call(rgb: Pixels, width: int, height: int, interpolation: int) -> Pixels:
-    return np.asarray(cv2.resize(rgb, (width, height), interpolation=interpolation), dtype=np.uint8)
-
-
-def _middle(rgb: Pixels, width: int, height: int) -> Pixels:
-    top, left = (rgb.shape[0] - height) // 2, (rgb.shape[1] - width) // 2
-    return np.ascontiguousarray(rgb[top : top + height, left : left + width])
-
-
-def _pad(rgb: Pixels, size: int, background: tuple[int, int, int]) -> Pixels:
-    height, width = rgb.shape[:2]
-    square = np.empty((size, size, 3), np.uint8)
-    square[:] = np.array(background, np.uint8)
+def pad(pixels: Pixels, size: int, background: tuple[int, int, int]) -> Pixels:
+    """`pixels`, grey or of three colours, in the middle of a square of `size`."""
+    height, width = pixels.shape[:2]
     top, left = (size - height) // 2, (size - width) // 2
-    square[top : top + height, left : left + width] = rgb
-    return square
+    edges = top, size - height - top, left, size - width - left
+    return np.asarray(cv2.copyMakeBorder(pixels, *edges, cv2.BORDER_CONSTANT, value=background))
+
+
+def _scale(rgb: Pixels, of: tuple[int, int], target: tuple[int, int], window: Window) -> Pixels:
+    if of == target:
+        return _cut(rgb, window)
+    if of[0] <= target[0] and of[1] <= target[1]:
+        # Cropping first would spare work, but what is enlarged is small.
+        return _cut(np.asarray(cv2.resize(rgb, target, interpolation=cv2.INTER_LANCZOS4), np.uint8), window)
+    return reduce(rgb, of, target, window)
+
+
+def _cut(pixels: Pixels, window: Window) -> Pixels:
+    if pixels.shape[:2] == (window.height, window.width):
+        return pixels
+    return np.ascontiguousarray(pixels[window.rows, window.columns])

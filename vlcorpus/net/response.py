@@ -53,9 +53,13 @@ class Manners:
     retries: further attempts after a transient failure (timeout, connection_reset, truncated_body, and the statuses
         429, 500, 502, 503 and 504), after `backoff_seconds`, doubled each time, times 0.5 to 1.5 by hash of `seed` and
         URL.
-    max_wait_seconds: the longest Retry-After that is waited for. A URL whose server asks for longer is not retried.
-    host_breaker: after so many failures of a host in a row (no connection, no answer in time, 429, 503), its further
-        URLs are answered with the last of these failures and without a request for `host_rest_seconds`; 0 is never.
+    per_host: requests at once to one host; adaptive: fewer while they fail for load (429, 503, timeouts, refused or
+        broken connections), halved each time, down to one, and slowly more again while they do not.
+    max_wait_seconds: the longest Retry-After that is waited for. Where a server asks for longer, no URL of its host is
+        requested before that (a day at most): they are answered with the same status, at once.
+    host_breaker: after so many failures of a host in a row (no connection, no answer in time, 429, 503; each counts
+        for more while fewer are made at once), its further URLs are answered with the last of these failures and
+        without a request for `host_rest_seconds`, and then it is tried with one; 0 is never.
     allow_private: networks that may be connected to though they are not public, e.g. "127.0.0.0/8".
     connect_to: curl's --connect-to, "host:port:address:port" with empty parts for any: for mirrors and tests. The
         address connected to is checked all the same.
@@ -64,6 +68,7 @@ class Manners:
     user_agent: str
     concurrency: int = 64
     per_host: int = 8
+    adaptive: bool = True
     retries: int = 1
     backoff_seconds: float = 1.0
     max_wait_seconds: float = 30.0

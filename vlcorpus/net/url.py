@@ -113,6 +113,12 @@ def host(url: str) -> str:
     return authority.partition(":")[0]
 
 
+def target(url: str) -> str:
+    """`example.com:443`, as curl's --resolve wants it, of a URL that `requestable` gave; the host is not IPv6."""
+    protocol, _, authority = origin(url).partition("://")
+    return authority if ":" in authority else f"{authority}:{_DEFAULT_PORT[protocol]}"
+
+
 def _after_authority(url: str) -> int:
     start = url.find("://") + 3
     ends = [at for at in (url.find(mark, start) for mark in "/?#") if at >= 0]

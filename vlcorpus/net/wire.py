@@ -7,47 +7,30 @@ password file, alternative service, or protocol but HTTP/1.1 over TCP or TLS is 
 from __future__ import annotations
 
 import os
-import re
 import socket
 import ssl
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import certifi
 import pycurl
 
 from vlcorpus.net.address import Network, refusal
+from vlcorpus.net.budget import Budget
+from vlcorpus.net.headers import Headers, first, listed, parsed
 from vlcorpus.net.inflate import ENCODINGS, Inflater
-from vlcorpus.net.response import Limits, Manners
-from vlcorpus.net.url import origin
+from vlcorpus.net.names import KEPT_SECONDS
+from vlcorpus.net.response import Limits, Manners, Response
+from vlcorpus.net.url import origin, target
+from vlcorpus.net.verdict import reason_of
 
 Inspect = Callable[[Sequence[tuple[str, str]]], "str | None"]
 
 # Reading a short error page to its end keeps the connection; a long one is not worth that.
 _DRAIN_BYTES = 65_536
-
-_REASONS = {
-    pycurl.E_URL_MALFORMAT: "bad_url",
-    pycurl.E_COULDNT_RESOLVE_HOST: "dns_failure",
-    pycurl.E_COULDNT_CONNECT: "connect_failure",
-    pycurl.E_OPERATION_TIMEDOUT: "timeout",
-    pycurl.E_PARTIAL_FILE: "truncated_body",
-    pycurl.E_GOT_NOTHING: "connection_reset",
-    pycurl.E_RECV_ERROR: "connection_reset",
-    pycurl.E_SEND_ERROR: "connection_reset",
-    pycurl.E_ABORTED_BY_CALLBACK: "connection_reset",  # by _on_send
-    pycurl.E_SSL_CONNECT_ERROR: "tls_failure",
-    pycurl.E_PEER_FAILED_VERIFICATION: "tls_failure",
-    pycurl.E_SSL_CIPHER: "tls_failure",
-    pycurl.E_SSL_CERTPROBLEM: "tls_failure",
-    pycurl.E_SSL_ISSUER_ERROR: "tls_failure",
-    pycurl.E_SSL_CACERT_BADFILE: "tls_failure",
-    100: "header_flood",  # CURLE_TOO_LARGE, which pycurl does not name
-}
-
-# Two equal fetches give equal words: no "after 3 ms", "after 30001 milliseconds with 12 bytes received".
-_TIMES = re.compile(r" after \d+ m(?:illi)?s(?:econds)?(?: with [^:]*)?")
+# What an encoding may add to bytes that it cannot make smaller: zlib about 1 in 3,000, and a header.
+_PACKING_BYTES = 1_048_576
 
 
 def ca_file() -> str:
@@ -56,16 +39,12 @@ def ca_file() -> str:
     return named if named and os.path.exists(named) else certifi.where()
 
 
-class Ledger(Protocol):
-    """Who counts the bytes that wires hold."""
-
-    def may_hold(self, wire: Wire) -> bool: ...
-
-    def charge(self, wire: Wire, size: int) -> None: ...
-
-
 class Wire:
-    """A reusable handle. `load`, run `curl` in a multi handle, then read `outcome` and the public fields."""
+    """A reusable handle. `load`, run `curl` in a multi handle, then read `outcome` and the public fields.
+
+    budget: asked before bytes are taken. on_send: told each time the request goes out, which is when the host's name
+    has resolved and it is connected to.
+    """
 
     def __init__(
         self,
@@ -74,15 +53,17 @@ class Wire:
         allow: Sequence[Network],
         request_headers: Sequence[str],
         inspect: Inspect | None,
-        ledger: Ledger,
+        budget: Budget[Wire],
+        on_send: Callable[[Wire], None],
     ) -> None:
         self._limits = limits
         self._allow = allow
         self._inspect = inspect
-        self._ledger = ledger
+        self._budget = budget
+        self._tell = on_send
         self.curl: Any = pycurl.Curl()
         self.status: int | None = None
-        self.headers: tuple[tuple[str, str], ...] = ()
+        self.headers: Headers = ()
         self.head = b""
         self.size = 0
         self.crash: BaseException | None = None
@@ -109,7 +90,8 @@ class Wire:
         set_option(pycurl.CONNECTTIMEOUT_MS, max(1, int(limits.connect_seconds * 1000)))
         set_option(pycurl.LOW_SPEED_LIMIT, limits.min_bytes_per_second)
         set_option(pycurl.LOW_SPEED_TIME, limits.slow_seconds)
-        set_option(pycurl.DNS_CACHE_TIMEOUT, 300)
+        # Longer than Names keeps an address, of whom curl has them.
+        set_option(pycurl.DNS_CACHE_TIMEOUT, int(2 * KEPT_SECONDS))
         if manners.connect_to:
             set_option(pycurl.CONNECT_TO, list(manners.connect_to))
         set_option(pycurl.OPENSOCKETFUNCTION, self._open)
@@ -117,11 +99,19 @@ class Wire:
         set_option(pycurl.HEADERFUNCTION, self._on_header)
         set_option(pycurl.WRITEFUNCTION, self._on_body)
 
-    def load(self, url: str, seconds: float, extra: tuple[str, ...] = (), once: bool = False) -> None:
+    def load(
+        self,
+        url: str,
+        seconds: float,
+        extra: tuple[str, ...] = (),
+        once: bool = False,
+        addresses: Sequence[str] = (),
+    ) -> None:
         """Make ready for one hop: `url` as `requestable` gave it, to be done within `seconds`.
 
-        extra: further request headers, "Name: value" each. once: do not let curl send the request again, as it does at
-        once where a kept connection turns out to be dead; `sent_in_vain` tells of that.
+        addresses: of its host, none if curl is to know or find out. extra: further request headers, "Name: value" each.
+        once: do not let curl send the request again, as it does at once where a kept connection turns out to be dead;
+        `sent_in_vain` tells of that.
         """
         self._rest()
         self._once = once
@@ -129,22 +119,19 @@ class Wire:
         self._say(self._always + extra)
         self.curl.setopt(pycurl.URL, url)
         self.curl.setopt(pycurl.TIMEOUT_MS, max(1, int(seconds * 1000)))
-
-    def request(self) -> bytes:
-        """The request as it was sent."""
-        authority = origin(self._url).partition("://")[2]
-        path = self._url[len(origin(self._url)) :]
-        lines = [f"GET {path} HTTP/1.1", f"Host: {authority}", f"User-Agent: {self._user_agent}", *self._sent, "", ""]
-        return "\r\n".join(lines).encode("ascii", "replace")
-
-    def address(self) -> str:
-        """The address that answered, or "" where there was no connection."""
-        return self.curl.getinfo(pycurl.PRIMARY_IP) or ""
+        if addresses:  # all handles of a multi handle know them then; with the plus, curl forgets them in its time
+            self.curl.setopt(pycurl.RESOLVE, [f"+{target(url)}:{','.join(addresses)}"])
 
     def since_answer(self) -> float:
         """Seconds between the first byte of the answer and the end of the transfer; 0 if there was none."""
         first = self.curl.getinfo(pycurl.STARTTRANSFER_TIME)
         return max(0.0, self.curl.getinfo(pycurl.TOTAL_TIME) - first) if first else 0.0
+
+    def _request(self) -> bytes:
+        authority = origin(self._url).partition("://")[2]
+        path = self._url[len(origin(self._url)) :]
+        lines = [f"GET {path} HTTP/1.1", f"Host: {authority}", f"User-Agent: {self._user_agent}", *self._sent, "", ""]
+        return "\r\n".join(lines).encode("ascii", "replace")
 
     def _say(self, headers: tuple[str, ...]) -> None:
         if headers != self._sent:
@@ -159,7 +146,7 @@ class Wire:
         self._chunks: list[bytes] = []
         self._lines: list[bytes] = []
         self._header_bytes = 0
-        self._drained = 0
+        self._received = 0
         self._inflater: Inflater | None = None
         self._answered = False
         self._wanted = False
@@ -168,13 +155,26 @@ class Wire:
         self._refused: str | None = None
         self._stop: tuple[str, str] | None = None
 
-    def take_body(self) -> bytes:
-        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._chunks = []
-        return body
-
     def drop_body(self) -> None:
         self._chunks = []
+
+    def response(self, found: str, asked_at: float, reason: str | None, message: str) -> Response:
+        """The answer of this hop to the URL as found; the body is taken with it."""
+        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks = []
+        return Response(
+            url=found,
+            final_url=self._url,
+            status=self.status,
+            headers=self.headers,
+            body=body,
+            reason=reason,
+            message=message,
+            head=self.head,
+            request=self._request(),
+            address=self.curl.getinfo(pycurl.PRIMARY_IP) or "",
+            asked_at=asked_at,
+        )
 
     def outcome(self, code: int, message: str) -> tuple[str | None, str]:
         """(None, "") if the answer is whole and in 200-299, else (reason, message); code: curl's, 0 for success."""
@@ -190,14 +190,7 @@ class Wire:
             return None, ""
         if code == pycurl.E_COULDNT_CONNECT and self._refused is not None:
             return "private_address", f"{self._refused} is not a public address"
-        reason = _REASONS.get(code, "bad_response")
-        if code == pycurl.E_OPERATION_TIMEDOUT and self._answered and "too slow" in message:
-            reason = "too_slow"
-        elif code == pycurl.E_RECV_ERROR and "chunk" in message:
-            reason = "bad_response"
-        if reason == "bad_response":  # in which words curl says so depends on how the bytes came
-            message = "not an answer as HTTP has it"
-        return reason, _TIMES.sub("", message)
+        return reason_of(code, message, self._answered)
 
     def _open(self, purpose: int, address: Any) -> Any:
         family, kind, protocol, where = address
@@ -215,6 +208,7 @@ class Wire:
             self.sent_in_vain = True
             return int(pycurl.PREREQFUNC_ABORT)
         self._sent_once = True
+        self._tell(self)
         return int(pycurl.PREREQFUNC_OK)
 
     def _on_header(self, line: bytes) -> int | None:
@@ -244,18 +238,18 @@ class Wire:
             return self._halt("bad_response", f"HTTP status {status}")
         self.status = status
         self.head = b"".join(lines)
-        self.headers = _parsed(lines[1:])
+        self.headers = parsed(lines[1:])
         self._answered = True
         # 206 is the answer to a Range that was not asked for.
         self._wanted = 200 <= status < 300 and status != 206
         if not self._wanted:
             return None
-        encoding = [one for one in _listed(self.headers, "content-encoding") if one != "identity"]
-        transfer = [one for one in _listed(self.headers, "transfer-encoding") if one not in ("identity", "chunked")]
+        encoding = [one for one in listed(self.headers, "content-encoding") if one != "identity"]
+        transfer = [one for one in listed(self.headers, "transfer-encoding") if one not in ("identity", "chunked")]
         if transfer or len(encoding) > 1 or not ENCODINGS.issuperset(encoding):
             return self._halt("bad_encoding", "content encoding " + ", ".join(encoding + transfer)[:200])
         self._inflater = Inflater(encoding[0]) if encoding else None
-        length = next((value for name, value in self.headers if name == "content-length"), "")
+        length = first(self.headers, "content-length") or ""
         if self._limits.keep_cut:
             length = ""
         if length.isascii() and length.isdigit() and (len(length) > 18 or int(length) > self._limits.max_bytes):
@@ -265,12 +259,16 @@ class Wire:
 
     def _on_body(self, chunk: bytes) -> int | None:
         if not self._wanted:
-            self._drained += len(chunk)
-            return -1 if self._drained > _DRAIN_BYTES else None
-        if not self._ledger.may_hold(self):
+            self._received += len(chunk)
+            return -1 if self._received > _DRAIN_BYTES else None
+        if not self._budget.may_hold(self):
             return int(pycurl.WRITEFUNC_PAUSE)
+        self._received += len(chunk)
         room = self._limits.max_bytes - self.size
         if self._inflater is not None:
+            # Bytes may come without end and decode to none.
+            if self._received > self._limits.max_bytes + _PACKING_BYTES:
+                return self._too_large()
             try:
                 chunk = self._inflater.feed(chunk, room)
             except zlib.error as error:
@@ -280,7 +278,7 @@ class Wire:
             return self._too_large()
         chunk = chunk[:room]
         self.size += len(chunk)
-        self._ledger.charge(self, len(chunk))
+        self._budget.charge(self, len(chunk))
         self._chunks.append(chunk)
         return self._too_large() if is_cut else None
 
@@ -290,28 +288,3 @@ class Wire:
     def _halt(self, reason: str, message: str) -> int:
         self._stop = (reason, message)
         return -1
-
-
-def _parsed(lines: Sequence[bytes]) -> tuple[tuple[str, str], ...]:
-    pairs: list[tuple[str, str]] = []
-    for line in lines:
-        if line[:1] in (b" ", b"\t"):  # a folded line goes on
-            if pairs:
-                pairs[-1] = (pairs[-1][0], f"{pairs[-1][1]} {_text(line)}".strip())
-            continue
-        name, colon, value = line.partition(b":")
-        if colon:
-            pairs.append((_text(name).lower(), _text(value)))
-    return tuple(pairs)
-
-
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8").strip()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1").strip()
-
-
-def _listed(headers: Sequence[tuple[str, str]], name: str) -> list[str]:
-    values = ",".join(value for key, value in headers if key == name)
-    return [one.strip().lower() for one in values.split(",") if one.strip()]

@@ -4,15 +4,18 @@
         executor.submit(Task(stage, corpus, "00000"))
         for result in executor.results(): ...
 
-Workers are spawned (never forked: CUDA, curl and OpenMP do not survive a fork), keep what a stage opened, run one
-thread each, and die with their parent. A worker that is killed costs one attempt at one unit: another worker does the
-unit again.
+Workers are spawned (never forked: CUDA, curl and OpenMP do not survive a fork), keep what a stage opened, and die with
+their parent. A worker does one unit after the other; of a stage that mostly waits (`Stage.at_once`) it does several at
+the same time, or one beside a unit of another stage, so that the last slow answers of a shard hold nothing up. A worker
+that is killed costs one attempt at each of its units: another worker does them again. A unit that had come further than
+the attempt before is not held to have failed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import heapq
 import itertools
 import multiprocessing
@@ -22,10 +25,11 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.abc import MetaPathFinder
 from multiprocessing.connection import Connection, wait
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..corpus import Corpus
 from ..errors import VlcorpusError
@@ -34,6 +38,8 @@ from ..stages.base import Stage, Tell, Work
 ATTEMPTS = 3
 KEPT_OPEN = 4  # stages a worker keeps loaded (models, connections)
 TELL_SECONDS = 0.2
+_GC_THRESHOLDS = (100_000, 50, 50)  # rows and bodies are no cycles; looking for such took a twentieth of the time
+_MMAP_THRESHOLD, _TRIM_THRESHOLD, _ARENA_MAX = -3, -1, -8  # of glibc's malloc.h
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ class Told:
     task: Task
     seen: int
     kept: int
+    about: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,14 +101,30 @@ class Executor(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass
+class _Given:
+    """A task that a worker has. seen: rows it has told of."""
+
+    task: Task
+    attempt: int
+    seen: int = 0
+
+
 class _Worker:
     def __init__(self, context: multiprocessing.context.SpawnContext) -> None:
         self.pipe, far = context.Pipe()
         self.process = context.Process(target=_serve, args=(far, os.getpid()), daemon=True)
         self.process.start()
         far.close()
-        self.task: Task | None = None
-        self.attempt = 0
+        self.given: dict[int, _Given] = {}
+
+    def may_take(self, task: Task) -> bool:
+        """Whether a task may be done beside those that it has: one at a time of stages that do not wait."""
+        if not self.given:
+            return True
+        stages = [each.task.stage for each in self.given.values()] + [task.stage]
+        busy = sum(stage.at_once == 1 for stage in stages)
+        return busy <= 1 and len(stages) <= max(stage.at_once for stage in stages)
 
 
 class LocalExecutor:
@@ -115,6 +138,7 @@ class LocalExecutor:
         self._workers: list[_Worker] = []
         self._waiting: list[tuple[int, int, int, Task]] = []  # a heap: -place in plan, order, attempt, task
         self._order = itertools.count()
+        self._furthest: dict[tuple[int, str], int] = {}  # rows that units whose worker died had come to
 
     def __enter__(self) -> LocalExecutor:
         return self
@@ -129,37 +153,40 @@ class LocalExecutor:
         heapq.heappush(self._waiting, (-task.number, next(self._order), attempt, task))
 
     def results(self) -> Iterator[Result]:
-        while self._waiting or any(worker.task for worker in self._workers):
+        while self._waiting or any(worker.given for worker in self._workers):
             self._hand_out()
-            busy = [worker for worker in self._workers if worker.task]
+            busy = [worker for worker in self._workers if worker.given]
             ready = wait([worker.pipe for worker in busy] + [worker.process.sentinel for worker in busy])
             for worker in busy:
                 if worker.pipe in ready or worker.process.sentinel in ready:
                     yield from self._news(worker)
 
     def _hand_out(self) -> None:
-        for worker in self._workers:
-            if not worker.task and self._waiting:
-                self._give(worker)
-        while self._waiting and len(self._workers) < self._most:
-            self._workers.append(_Worker(self._context))
-            self._give(self._workers[-1])
+        while self._waiting:
+            following = self._waiting[0][3]
+            free = [worker for worker in self._workers if worker.may_take(following)]
+            idle = next((worker for worker in free if not worker.given), None)
+            if idle is None and len(self._workers) < self._most:
+                self._workers.append(idle := _Worker(self._context))
+            if idle is None and not free:
+                return
+            self._give(idle or min(free, key=lambda worker: len(worker.given)))
 
     def _give(self, worker: _Worker) -> None:
-        _, _, worker.attempt, worker.task = heapq.heappop(self._waiting)
+        _, number, attempt, task = heapq.heappop(self._waiting)
+        worker.given[number] = _Given(task, attempt)
         with contextlib.suppress(OSError):  # a dead worker is noticed by its sentinel
-            worker.pipe.send(worker.task)
+            worker.pipe.send((number, task))
 
     def _news(self, worker: _Worker) -> Iterator[Result]:
-        task = worker.task
-        assert task is not None
         try:
             while worker.pipe.poll():
-                message = worker.pipe.recv()
+                number, message = worker.pipe.recv()
                 if isinstance(message, tuple):
-                    yield Told(task, *message)
+                    worker.given[number].seen = message[0]
+                    yield Told(worker.given[number].task, *message)
                     continue
-                worker.task = None
+                task = worker.given.pop(number).task
                 if message is None:
                     yield Done(task)
                 else:
@@ -172,17 +199,24 @@ class LocalExecutor:
         worker.process.join()
         self._workers.remove(worker)
         worker.pipe.close()
-        code = worker.process.exitcode
-        if worker.attempt < ATTEMPTS:
-            self._queue(task, worker.attempt + 1)
-            yield Lost(task, worker.attempt, code)
-            return
+        for given in worker.given.values():
+            yield self._lost(given, worker.process.exitcode)
+
+    def _lost(self, given: _Given, code: int | None) -> Result:
+        """A worker died with this task: it is done again, unless it has been tried often enough and came no further."""
+        task, attempt = given.task, given.attempt
+        place = (task.number, task.unit)
+        if given.seen > self._furthest.get(place, 0):
+            self._furthest[place], attempt = given.seen, 0
+        if attempt < ATTEMPTS:
+            self._queue(task, attempt + 1)
+            return Lost(task, attempt, code)
         what = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         error = VlcorpusError(
             f"{task.stage.name} {task.unit}: the worker died {ATTEMPTS} times ({what})",
             "is there enough memory? try --workers 1",
         )
-        yield Failed(task, error)
+        return Failed(task, error)
 
     def close(self) -> None:
         for worker in self._workers:
@@ -199,38 +233,101 @@ def _serve(pipe: Connection, parent: int) -> None:
     _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    opened: dict[tuple[Stage, Corpus], Work] = {}
+    _keep_memory()
+    _spare_pandas()
+    gc.set_threshold(*_GC_THRESHOLDS)
+    opened = _Opened()
+    send = _sender(pipe)
     while True:
         try:
-            task: Task = pipe.recv()
+            number, task = pipe.recv()
         except (EOFError, OSError):
             return
-        try:
-            place = (task.stage, task.corpus)
-            if place not in opened:
-                if len(opened) >= KEPT_OPEN:
-                    del opened[next(iter(opened))]
-                opened[place] = task.stage.open(task.corpus)
-            opened[place](task.unit, _teller(pipe))
-            pipe.send(None)
-        except VlcorpusError as error:
-            pipe.send([error])
-        except Exception as error:  # the worker's last line of defence: a bug fails its unit, not the run
-            bug = VlcorpusError(f"{task.stage.name} {task.unit}: {type(error).__name__}: {error}", "this is a bug")
-            pipe.send([bug, traceback.format_exc()])
+        # Always in a thread, for this one must hear of what may be done beside it.
+        threading.Thread(target=_do, args=(opened, number, task, send), daemon=True).start()
 
 
-def _teller(pipe: Connection) -> Tell:
+class _Opened:
+    """What stages opened, kept for their next units."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[Stage, Corpus], Work] = {}
+
+    def work(self, task: Task) -> Work:
+        place = (task.stage, task.corpus)
+        with self._lock:
+            if place not in self._kept:
+                if len(self._kept) >= KEPT_OPEN:
+                    del self._kept[next(iter(self._kept))]
+                self._kept[place] = task.stage.open(task.corpus)
+                gc.collect()
+                gc.freeze()  # what was loaded is no garbage, and need not be looked through again and again
+            return self._kept[place]
+
+
+Send = Callable[[int, Any], None]
+
+
+def _sender(pipe: Connection) -> Send:
+    lock = threading.Lock()
+
+    def send(number: int, message: Any) -> None:
+        with lock, contextlib.suppress(BrokenPipeError):  # the parent has ended, and this process with it
+            pipe.send((number, message))
+
+    return send
+
+
+def _do(opened: _Opened, number: int, task: Task, send: Send) -> None:
+    try:
+        opened.work(task)(task.unit, _teller(number, send))
+        send(number, None)
+    except VlcorpusError as error:
+        send(number, [error])
+    except Exception as error:  # the worker's last line of defence: a bug fails its unit, not the run
+        bug = VlcorpusError(f"{task.stage.name} {task.unit}: {type(error).__name__}: {error}", "this is a bug")
+        send(number, [bug, traceback.format_exc()])
+
+
+def _teller(number: int, send: Send) -> Tell:
     last = 0.0
 
-    def tell(seen: int, kept: int) -> None:
+    def tell(seen: int, kept: int, about: Callable[[], dict[str, dict[str, int]]] | None = None) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= TELL_SECONDS:
             last = now
-            pipe.send((seen, kept))
+            send(number, (seen, kept, about() if about is not None else {}))
 
     return tell
+
+
+def _keep_memory() -> None:
+    """Let glibc keep what is freed for what comes next, in one heap for all threads. Else each picture's pixels are got
+    from the system page by page and given back at once: two of six milliseconds that a picture takes."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for option, value in ((_MMAP_THRESHOLD, 32 << 20), (_TRIM_THRESHOLD, 256 << 20), (_ARENA_MAX, 1)):
+            mallopt(option, value)
+
+
+def _spare_pandas() -> None:
+    """pyarrow asks of the first list that it is given whether it is a Series, and loads pandas to know. Where none was
+    loaded before, none can be; what needs pandas later loads it then."""
+    import pyarrow
+
+    if "pandas" not in sys.modules:
+        finder = _NoPandas()
+        sys.meta_path.insert(0, finder)
+        pyarrow.array([None])
+        sys.meta_path.remove(finder)
+
+
+class _NoPandas(MetaPathFinder):
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
 
 
 def _die_with(parent: int) -> None:

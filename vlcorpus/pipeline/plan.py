@@ -85,6 +85,8 @@ def state(stage: Stage, corpus: Corpus, unit: str) -> str:
     stats = stage.layer(corpus).stats(unit)
     if stats is None:
         return "todo"
+    if stage.again(corpus, unit):
+        return "stale"
     if stage.settled(corpus, unit):
         return "done"
     return "done" if stats.get("fingerprint") == stage.fingerprint(corpus, unit) else "stale"

@@ -31,6 +31,7 @@ class Event:
     unit: str = ""
     seen: int = 0
     kept: int = 0
+    about: dict[str, dict[str, int]] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
     message: str = ""
     hint: str = ""
@@ -67,7 +68,8 @@ def run(plan: Plan, executor: Executor, *, log: Path | None = None) -> Iterator[
             task = result.task
             own = walk.owner(task)
             if isinstance(result, Told):
-                yield _event("progress", own.step, task.unit, seen=result.seen, kept=result.kept)
+                about = {"seen": result.seen, "kept": result.kept, "about": result.about}
+                yield _event("progress", own.step, task.unit, **about)
             elif isinstance(result, Lost):
                 message = f"its worker died (exit code {result.exit_code}); it is done again"
                 yield trail.note(_event("lost", own.step, task.unit, message=message))
@@ -128,6 +130,7 @@ class _Walk:
 
     def _offer(self, own: _Progress, unit: str) -> Iterator[Event]:
         if state(own.step.stage, self._plan.corpus, unit) == "done":
+            own.step.stage.tidy(self._plan.corpus, unit)
             yield _event("unchanged", own.step, unit)
             yield from self.finished(own, unit)
             return

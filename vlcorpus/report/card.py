@@ -3,8 +3,9 @@
     card = Card(name="birds", settings={"decision": "similarity-0.28"}, shards=[Shard("train", "00000.tar", 9120, ...)])
     readme(card), croissant(card)        -> str, str
 
-Croissant is the vocabulary of mlcommons.org/croissant/1.0: FileObject with sha256 for every tar, and for each
-split a RecordSet of its pairs, in which images and texts are joined by key.
+Croissant is the vocabulary of mlcommons.org/croissant/1.0: FileObject with sha256 for every tar or table, and for each
+split a RecordSet of its pairs. Images and texts that are files, in tars or folders, are joined by key; in tables they
+are columns.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ _CROISSANT_WORDS = (
 )
 # fmt: on
 
+_NAMES = {"webdataset": "WebDataset shards", "files": "files", "parquet": "parquet tables"}
+_Nodes = list[dict[str, Any]]
+
 _CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -42,23 +46,24 @@ _CONTEXT: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Shard:
-    """One tar of an export. bytes: its size; sha256: hex."""
+    """One tar, table or folder of an export. bytes: its size; sha256: hex, None of a folder."""
 
     split: str
     name: str
     samples: int
     bytes: int
-    sha256: str
+    sha256: str | None
 
 
 @dataclass(frozen=True)
 class Card:
-    """settings: of the export. endings: of the images' names, without a dot."""
+    """settings: of the export. endings: of the images' names, without a dot. format: webdataset, files or parquet."""
 
     name: str
     settings: Mapping[str, str]
     shards: Sequence[Shard]
     endings: Sequence[str] = ("jpg",)
+    format: str = "webdataset"
 
     def samples(self, split: str) -> int:
         return sum(shard.samples for shard in self.shards if shard.split == split)
@@ -75,10 +80,9 @@ def readme(card: Card) -> str:
     head = ["---", f"pretty_name: {json.dumps(card.name)}", "task_categories:", "- zero-shot-image-classification"]
     head += ["- image-to-text", "size_categories:", f"- {size}", "configs:", "- config_name: default", "  data_files:"]
     for split in card.splits:
-        head += [f"  - split: {split}", f"    path: {split}/*.tar"]
-    lines = [*head, "---", "", f"# {card.name}", ""]
-    images = " or ".join(f"`KEY.{ending}`" for ending in card.endings)
-    lines += [f"Image-text pairs as WebDataset shards: {images}, `KEY.txt`, `KEY.json`.", ""]
+        paths = [f"{split}/{each}" for each in _patterns(card)]
+        head += [f"  - split: {split}", f"    path: {paths[0] if len(paths) == 1 else json.dumps(paths)}"]
+    lines = [*head, "---", "", f"# {card.name}", "", _layout(card), ""]
     lines += ["| split | samples | shards | bytes |", "|---|---:|---:|---:|"]
     for split in card.splits:
         own = [shard for shard in card.shards if shard.split == split]
@@ -89,8 +93,33 @@ def readme(card: Card) -> str:
     return "\n".join(lines)
 
 
+def _patterns(card: Card) -> list[str]:
+    """What a split's folder holds that a reader of data sets opens."""
+    if card.format == "files":
+        return [f"*/*.{ending}" for ending in card.endings] or ["*/*"]
+    return ["*.parquet"] if card.format == "parquet" else ["*.tar"]
+
+
+def _layout(card: Card) -> str:
+    """One sentence that says what lies where."""
+    if card.format == "parquet":
+        said = "Image-text pairs as parquet tables, a row a pair; the column "
+        if len(card.endings) == 1:
+            return f"{said}`{card.endings[0]}` holds the image's file."
+        columns = ", ".join(f"`{ending}`" for ending in card.endings)
+        return f"{said}named by its format ({columns}) holds the image's file, and the other ones are null."
+    images = " or ".join(f"`KEY.{ending}`" for ending in card.endings)
+    if card.format == "files":
+        return (
+            f"Image-text pairs as files, a folder a shard: {images}, `KEY.txt`, `KEY.json`; the table beside a folder, "
+            "of its name, has a row a pair."
+        )
+    return f"Image-text pairs as WebDataset shards: {images}, `KEY.txt`, `KEY.json`."
+
+
 def croissant(card: Card) -> str:
     """Croissant JSON-LD 1.0."""
+    mime = "application/x-parquet" if card.format == "parquet" else "application/x-tar"
     files: list[dict[str, Any]] = [
         {
             "@type": "cr:FileObject",
@@ -98,46 +127,73 @@ def croissant(card: Card) -> str:
             "name": f"{shard.split}/{shard.name}",
             "contentUrl": f"{shard.split}/{shard.name}",
             "contentSize": f"{shard.bytes} B",
-            "encodingFormat": "application/x-tar",
+            "encodingFormat": mime,
             "sha256": shard.sha256,
         }
         for shard in card.shards
+        if shard.sha256 is not None
     ]
     record_sets: list[dict[str, Any]] = []
     for split in card.splits:
         own = [{"@id": each["@id"]} for each in files if each["@id"].startswith(f"{split}/")]
-        images, words, texts = f"{split}-images", f"{split}-text-files", f"{split}-texts"
-        files += [_file_set(images, own, "image/jpeg", card.endings), _file_set(words, own, "text/plain", ("txt",))]
-        told = [
-            _field(f"{texts}/key", "sc:Text", _key_of(words)),
-            _field(f"{texts}/text", "sc:Text", _content_of(words)),
-        ]
-        fields = [
-            _field(f"{split}/key", "sc:Text", _key_of(images)) | {"references": {"field": {"@id": f"{texts}/key"}}},
-            _field(f"{split}/image", "sc:ImageObject", _content_of(images)),
-            _field(f"{split}/caption", "sc:Text", {"field": {"@id": f"{texts}/text"}}),
-        ]
-        record_sets += [_record_set(texts, told), _record_set(split, fields)]
+        sets, records = _in_columns(card, split) if card.format == "parquet" else _in_files(card, split, own)
+        files += sets
+        record_sets += records
     whole = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": card.name,
-        "description": f"{sum(shard.samples for shard in card.shards)} image-text pairs as WebDataset shards.",
+        "description": f"{sum(shard.samples for shard in card.shards)} image-text pairs as {_NAMES[card.format]}.",
         "distribution": files,
         "recordSet": record_sets,
     }
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
-def _file_set(name: str, tars: Sequence[Mapping[str, str]], mime: str, endings: Sequence[str]) -> dict[str, Any]:
+def _in_files(card: Card, split: str, tars: Sequence[Mapping[str, str]]) -> tuple[_Nodes, _Nodes]:
+    """File sets and record sets of a split whose members are files: in tars, or below the split's folder."""
+    images, words, texts = f"{split}-images", f"{split}-text-files", f"{split}-texts"
+    lead = f"{split}/*/" if card.format == "files" else ""
+    sets = [
+        _file_set(images, tars, "image/jpeg", [f"{lead}*.{ending}" for ending in card.endings]),
+        _file_set(words, tars, "text/plain", [f"{lead}*.txt"]),
+    ]
+    told = [
+        _field(f"{texts}/key", "sc:Text", _key_of(words)),
+        _field(f"{texts}/text", "sc:Text", _content_of(words)),
+    ]
+    fields = [
+        _field(f"{split}/key", "sc:Text", _key_of(images)) | {"references": {"field": {"@id": f"{texts}/key"}}},
+        _field(f"{split}/image", "sc:ImageObject", _content_of(images)),
+        _field(f"{split}/caption", "sc:Text", {"field": {"@id": f"{texts}/text"}}),
+    ]
+    return sets, [_record_set(texts, told), _record_set(split, fields)]
+
+
+def _in_columns(card: Card, split: str) -> tuple[_Nodes, _Nodes]:
+    """File sets and record sets of a split whose members are columns."""
+    rows = f"{split}-tables"
+    fields = [
+        _field(f"{split}/{name}", kind, {"fileSet": {"@id": rows}, "extract": {"column": name}})
+        for name, kind in (
+            ("key", "sc:Text"),
+            ("caption", "sc:Text"),
+            *((ending, "sc:ImageObject") for ending in card.endings),
+        )
+    ]
+    return [_file_set(rows, (), "application/x-parquet", [f"{split}/*.parquet"])], [_record_set(split, fields)]
+
+
+def _file_set(name: str, within: Sequence[Mapping[str, str]], mime: str, includes: Sequence[str]) -> dict[str, Any]:
+    """within: what holds the files; the export's folder itself if nothing."""
     return {
         "@type": "cr:FileSet",
         "@id": name,
         "name": name,
-        "containedIn": list(tars),
+        **({"containedIn": list(within)} if within else {}),
         "encodingFormat": mime,
-        "includes": [f"*.{ending}" for ending in endings],
+        "includes": list(includes),
     }
 
 

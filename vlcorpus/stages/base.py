@@ -32,7 +32,8 @@ from .. import __version__, spec
 from ..corpus import Corpus, Layer
 from ..io.commit import Commit
 
-Tell = Callable[[int, int], None]  # rows seen, rows kept so far: progress, never a result
+# Progress, never a result: rows seen, rows kept so far, and what gives counts to show, as {"reasons": {"timeout": 3}}.
+Tell = Callable[..., None]
 Work = Callable[[str, Tell], None]
 ALL = "all"
 
@@ -46,6 +47,7 @@ class Stage:
     needs: ClassVar[tuple[str, ...]] = ()
     creates: ClassVar[bool] = False  # may be the first stage of a new corpus
     libraries: ClassVar[tuple[str, ...]] = ()  # whose versions are provenance
+    at_once: ClassVar[int] = 1  # units that a worker does at the same time, where most of one is waiting
 
     def layer(self, corpus: Corpus) -> Layer:
         """The layer that this stage makes."""
@@ -98,6 +100,13 @@ class Stage:
     def settled(self, corpus: Corpus, unit: str) -> bool:
         """Whether a unit was made by other means and is not this stage's to make again."""
         return False
+
+    def again(self, corpus: Corpus, unit: str) -> bool:
+        """Whether a unit that is done is to be gone through once more, because the person asks for it."""
+        return False
+
+    def tidy(self, corpus: Corpus, unit: str) -> None:
+        """Remove what an ended run left beside a unit that is done."""
 
     def check(self, corpus: Corpus) -> None:
         """Refuse what cannot work, before any work is done."""

@@ -53,7 +53,7 @@ _WRITERS, _WRITTEN_ROWS = 4, 200_000
 _WORK = TEMPORARY + "cut-"
 T = TypeVar("T")
 R = TypeVar("R")
-_VARIED = ("uid", "image_id", "url", "alt_text", "context", "link_url", "given_uid", "offset")
+_VARIED = ("uid", "image_id", "url", "alt_text", "context", "link_url", "given_uid", "additional", "offset")
 
 
 def cut(

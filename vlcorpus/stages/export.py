@@ -1,10 +1,13 @@
-"""export: the pairs a decision keeps, as WebDataset shards that others read.
+"""export: the pairs a decision keeps, as shards that others read: WebDataset's tars, files, or parquet.
 
     vlcorpus export CORPUS OUT --decision similarity-0.28
 
 OUT/<split>/00000.tar holds key.jpg, key.txt and key.json; 00000.parquet the same rows as a table; sizes.json the
 counts that open_clip asks for; README.md and croissant.json in OUT describe it. Every kept pair is a sample of its
 own, also where several captions share an image. One keeper stands for a duplicate group.
+
+`--output-format files` writes the members as files in a folder 00000, `parquet` the images into the table
+(export_formats.py). The additional columns of a pair's list stand in its key.json and, as text, in the table.
 """
 
 from __future__ import annotations
@@ -12,8 +15,9 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,18 +25,18 @@ from ..corpus import Corpus, Layer
 from ..errors import UsageError
 from ..io.commit import TEMPORARY, claimed, write_json
 from ..spec import setting, values_of
+from . import export_formats as formats
 from .base import ALL, Stage, Tell, UnitCommit, Work
 
 if TYPE_CHECKING:
     from .samples import Pair
 
 SIMILARITY = "scores/similarity"  # written beside each pair, where it was scored
-_SUFFIXES = (".tar", ".parquet", ".json")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Export(Stage):
-    """Write kept pairs into WebDataset shards with a card."""
+    """Write kept pairs into WebDataset shards, files or parquet tables, with a card."""
 
     name = "export"
     makes = "out:"
@@ -42,6 +46,11 @@ class Export(Stage):
     duplicates: str | None = setting(None, help="Grouping of which one pair each is written; none: all of them.")
     split: str | None = setting(None, help="Split that makes the subfolders; none: one folder `all`.")
     shard_rows: int = setting(10_000, help="Samples of an exported shard.", least=1, most=1_000_000)
+    output_format: str = setting(
+        formats.WEBDATASET,
+        help="Tars (webdataset), a folder of files a shard (files), or images inside the tables (parquet).",
+        choices=formats.FORMATS,
+    )
 
     def made(self) -> str:
         return f"out:{Path(self.out)}"
@@ -91,10 +100,11 @@ class Export(Stage):
             with UnitCommit(self, corpus, layer, unit, inputs, claim=True) as commit:
                 for split in _splits(layer.folder):
                     _forget(Layer(split, layer.folder / split), but=taken.get(split, ()), rows=self.shard_rows)
+                endings = _endings(corpus, taken) if self.output_format == formats.PARQUET else ()
                 for split, wanted in sorted(taken.items()):
-                    sizes[split] = self._write_split(corpus, layer, split, wanted, inputs, tell, written)
+                    sizes[split] = self._write_split(corpus, layer, split, wanted, inputs, endings, tell, written)
                     written += len(wanted)
-                _describe(commit, corpus, layer, sizes)
+                _describe(commit, corpus, layer, sizes, self.output_format)
                 commit.finish(seen=written + reasons.total(), kept=written, rejected=reasons, splits=sizes)
 
         return export
@@ -106,37 +116,34 @@ class Export(Stage):
         split: str,
         wanted: Sequence[tuple[str, str]],
         inputs: dict[str, str],
+        endings: Sequence[str],
         tell: Tell,
         before: int,
     ) -> dict[str, int]:
-        from ..io import table, tar
-
         folder = Layer(f"{layer.name}/{split}", layer.folder / split)
         pairs = _pairs(corpus, wanted)
         similarity = _similarity(corpus)
-        digits = len(str(self.shard_rows - 1))
         sizes: dict[str, int] = {}
         for number, start in enumerate(range(0, len(wanted), self.shard_rows)):
             shard = f"{number:0{corpus.digits}d}"
             count = min(self.shard_rows, len(wanted) - start)
-            rows: list[dict[str, Any]] = []
-            endings: set[str] = set()
             with UnitCommit(self, corpus, folder, shard, inputs | {"split": split, "shard": shard}) as commit:
-                with commit.file(f"{shard}.tar") as sink:
-                    writer = tar.ShardWriter(sink)
-                    for place in range(count):
-                        pair = next(pairs)
-                        about = _about(pair, f"{shard}{place:0{digits}d}", similarity(pair))
-                        writer.add(about["key"], _members(pair, about))
-                        rows.append(about)
-                        endings.add(pair.extension)
-                        tell(before + start + place + 1, before + start + place + 1)
-                    writer.close()
-                table.write(commit, f"{shard}.parquet", table.columns(rows, "exports"), "exports")
-                commit.finish(seen=count, kept=count, endings=sorted(endings))
-            sizes[f"{shard}.tar"] = count
+                samples = self._samples(islice(pairs, count), shard, similarity, tell, before + start)
+                found = formats.write(commit, shard, samples, format=self.output_format, endings=endings)
+                commit.finish(seen=count, kept=count, endings=found)
+            sizes[formats.holder(shard, self.output_format)] = count
         write_json(folder.path("sizes.json"), sizes)
         return sizes
+
+    def _samples(
+        self, pairs: Iterator[Pair], shard: str, similarity: Callable[[Pair], float | None], tell: Tell, before: int
+    ) -> Iterator[formats.Sample]:
+        """Pairs as the samples of a shard."""
+        digits = len(str(self.shard_rows - 1))
+        for place, pair in enumerate(pairs):
+            about = _about(pair, f"{shard}{place:0{digits}d}", similarity(pair))
+            yield formats.Sample(about, pair.extension, _members(pair, about))
+            tell(before + place + 1, before + place + 1)
 
 
 def _splits(out: Path) -> list[str]:
@@ -151,14 +158,16 @@ def _splits(out: Path) -> list[str]:
 
 def _forget(folder: Layer, *, but: Sequence[Any], rows: int) -> None:
     """Remove the shards of an earlier, larger export that this one, with `but` samples, does not write over."""
-    shards = [path for path in folder.folder.glob("[0-9]*.*") if path.stem.isdigit() and path.suffix in _SUFFIXES]
-    for path in sorted(shards, key=lambda path: _SUFFIXES.index(path.suffix)):
-        if int(path.stem) * rows >= len(but):
-            path.unlink()
+    if not but:
+        folder.path("sizes.json").unlink(missing_ok=True)
+    shards = {path.stem for path in folder.folder.glob("[0-9]*") if path.stem.isdigit()}
+    for shard in sorted(each for each in shards if int(each) * rows >= len(but)):
+        formats.clear(folder.folder, shard)
+        for name in (f"{shard}.parquet", folder.marker(shard)):
+            folder.path(name).unlink(missing_ok=True)
     for path in folder.folder.glob(TEMPORARY + "*"):  # of a shard that a killed export was at
         path.unlink()
     if not but:
-        folder.path("sizes.json").unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # somebody else's files are in it
             folder.folder.rmdir()
 
@@ -174,7 +183,24 @@ def _pairs(corpus: Corpus, wanted: Sequence[tuple[str, str]]) -> Iterator[Pair]:
         yield from (pair for pair in stored(corpus, shard) if pair.row["uid"] in chosen)
 
 
-def _similarity(corpus: Corpus) -> Any:
+def _endings(corpus: Corpus, taken: Mapping[str, Sequence[tuple[str, str]]]) -> tuple[str, ...]:
+    """The endings of all images that are taken, from the heads of the tars alone."""
+    from ..io import tar
+    from .samples import IMAGES, with_image
+
+    uids: dict[str, set[str]] = {}
+    for shard, uid in chain.from_iterable(taken.values()):
+        uids.setdefault(shard, set()).add(uid)
+    found: set[str] = set()
+    for shard, chosen in uids.items():
+        rows = with_image(corpus, shard, ("uid", "image_key"))
+        keys = {row["image_key"] for row in rows if row["uid"] in chosen}
+        entries = tar.scan(corpus.layer("shards").path(f"{shard}.tar"))
+        found |= {each.extension for each in entries if each.extension in IMAGES and each.key in keys}
+    return tuple(sorted(found))
+
+
+def _similarity(corpus: Corpus) -> Callable[[Pair], float | None]:
     """The similarity of a pair, where it was scored."""
     from ..io import table
 
@@ -205,11 +231,13 @@ def _about(pair: Pair, key: str, similarity: float | None) -> dict[str, Any]:
         "height": row["height"],
         "similarity": similarity,
         "sha256": row["sha256"],
+        "additional": row["additional"],
     }
 
 
 def _members(pair: Pair, about: dict[str, Any]) -> dict[str, bytes]:
-    told = {name: value for name, value in about.items() if value is not None}
+    told = json.loads(about["additional"]) if about["additional"] is not None else {}
+    told |= {name: value for name, value in about.items() if value is not None and name != "additional"}
     text = json.dumps(told, ensure_ascii=True)
     return {
         pair.extension: pair.body,
@@ -218,7 +246,7 @@ def _members(pair: Pair, about: dict[str, Any]) -> dict[str, bytes]:
     }
 
 
-def _describe(commit: UnitCommit, corpus: Corpus, layer: Layer, sizes: dict[str, dict[str, int]]) -> None:
+def _describe(commit: UnitCommit, corpus: Corpus, layer: Layer, sizes: dict[str, dict[str, int]], format: str) -> None:
     from ..report import card
 
     shards = []
@@ -226,15 +254,18 @@ def _describe(commit: UnitCommit, corpus: Corpus, layer: Layer, sizes: dict[str,
     for split, counts in sorted(sizes.items()):
         folder = Layer(split, layer.folder / split)
         for name in sorted(counts):
-            stats = folder.stats(name.removesuffix(".tar"))
+            stats = folder.stats(name.partition(".")[0])
             assert stats is not None
-            shards.append(card.Shard(split, name, counts[name], **stats["outputs"][name]))
+            outputs = stats["outputs"]
+            own = [about["bytes"] for each, about in outputs.items() if each == name or each.startswith(f"{name}/")]
+            shards.append(card.Shard(split, name, counts[name], sum(own), outputs.get(name, {}).get("sha256")))
             endings.update(stats["endings"])
     about = card.Card(
         name=corpus.name,
         settings={name: str(value) for name, value in values_of(commit.stage, result_only=True).items()},
         shards=shards,
         endings=tuple(sorted(endings)),
+        format=format,
     )
     commit.write("README.md", card.readme(about).encode())
     commit.write("croissant.json", card.croissant(about).encode())

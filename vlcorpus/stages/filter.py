@@ -3,6 +3,7 @@
     vlcorpus filter CORPUS --min-sim 0.28
     vlcorpus filter CORPUS --top-fraction 0.3
     vlcorpus filter CORPUS --random-like similarity-top-0.3 --decision random      a control of the same size
+    vlcorpus filter CORPUS --of candidates --min-sim 0.28      by the list's own similarity, before anything is fetched
 
 What it needs runs first, through the same plan. The decision's all_stats.json holds the predicates with the cuts that
 they came to, and the model whose similarity was judged; decisions/<name>/NNNNN.parquet says of every pair which
@@ -12,10 +13,11 @@ predicates it fails. A decision is of one model: with similarities of another on
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .. import schema
 from ..corpus import Corpus, Layer
 from ..errors import CorpusError, UsageError
 from ..spec import setting, values_of
@@ -25,6 +27,7 @@ from .base import ALL, Stage, Tell, UnitCommit, Work
 if TYPE_CHECKING:
     from ..scores.decide import Columns, Predicate, Resolved, Uids
 
+SCORES_OF_LIST = "scores/list"
 _REASONS = {"AtLeast": "below_threshold", "TopFraction": "outside_fraction", "RandomRows": "not_drawn"}
 
 
@@ -42,6 +45,12 @@ class Filter(Stage):
     random_like: str | None = setting(None, help="Keep as many pairs as this decision, drawn by hash.")
     random_fraction: float | None = setting(None, help="Keep this share of the pairs, drawn by hash.", least=0, most=1)
     seed: int = setting(0, help="Seed of random draws.", least=0)
+    of: str = setting(
+        "images",
+        help="What is decided on: pairs with images, or candidates by the scores that came with their list.",
+        choices=("images", "candidates"),
+    )
+    score: str = setting("similarity", help="Column of scores/list that is the similarity (--of candidates only).")
     model: str | None = setting(None, help="Whose similarity; the scored one if not given.", result=False, path=True)
     missing: str = setting(
         "drop", help="What to do with pairs whose score is missing.", choices=("drop", "keep", "error")
@@ -61,20 +70,33 @@ class Filter(Stage):
             parts.append(f"random-like-{self.random_like}-{self.seed}")
         if self.random_fraction is not None:
             parts.append(f"random-{self.random_fraction:g}-{self.seed}")
-        return "-and-".join(parts) or ALL
+        return ("candidates-" if self._early() else "") + ("-and-".join(parts) or ALL)
+
+    def _early(self) -> bool:
+        return self.of == "candidates"
 
     def made(self) -> str:
         return f"decisions/{self.decision_name()}"
 
     def wanted(self) -> tuple[str, ...]:
-        scored = ("scores/similarity",) if self._scores() else ()
+        scored = ("scores/similarity",) if self._scores() and not self._early() else ()
         like = (f"decisions/{self.random_like}",) if self.random_like is not None else ()
-        return ("shards", *scored, *like)
+        return (self._decided_on(), *scored, *like)
+
+    def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
+        scored = {SCORES_OF_LIST: corpus.layer(SCORES_OF_LIST).digest_all()} if self._early() and self._scores() else {}
+        return super().inputs(corpus, unit) | scored
+
+    def _decided_on(self) -> str:
+        return "candidates" if self._early() else "shards"
 
     def _scores(self) -> bool:
         return self.min_sim is not None or self.top_fraction is not None
 
     def check(self, corpus: Corpus) -> None:
+        known = schema.table("score-list")
+        if known.column(self.score).type != "float32":
+            raise UsageError(f"{self.score} is no number", "name a similarity of scores/list")
         refuse_other_settings(self, corpus, self.layer(corpus), but=("frozen",))
 
     def open(self, corpus: Corpus) -> Work:
@@ -84,6 +106,8 @@ class Filter(Stage):
         from ..scores.decide import Resolved, decide, resolve
 
         def read(unit: str) -> tuple[Columns, Uids]:
+            if self._early():
+                return _read_candidates(corpus, unit, self.score if self._scores() else None)
             return _read(corpus, unit, scored=self._scores())
 
         def whole(shards: Sequence[str]) -> Resolved:
@@ -92,7 +116,12 @@ class Filter(Stage):
             return resolve(self._predicates(corpus), columns, np.concatenate([each[1] for each in every]))
 
         def judge(unit: str, tell: Tell) -> None:
-            layer, shards = self.layer(corpus), corpus.layer("shards").units()
+            layer, shards = self.layer(corpus), corpus.layer(self._decided_on()).units()
+            if self._early() and self._scores() and not corpus.layer(SCORES_OF_LIST).units():
+                raise CorpusError(
+                    f"no {SCORES_OF_LIST} in {corpus.path}: no list brought scores of its candidates",
+                    "decide by the images' own similarity, after `vlcorpus download`",
+                )
             inputs, before = self.inputs(corpus, unit), _before(layer)
             model = self._model(corpus, layer, before)
             resolved = Resolved.from_json(before["predicates"]) if self.frozen and before else whole(shards)
@@ -131,6 +160,8 @@ class Filter(Stage):
         """The model whose similarity is judged; UsageError where another one is meant or was judged before."""
         if not self._scores():
             return None
+        if self._early():
+            return next((stats["model"] for stats in _stats_of(corpus.layer(SCORES_OF_LIST)) if stats["model"]), None)
         model = models.scored(corpus)
         meant = models.embedded(corpus, self.model).folder.name if self.model is not None else model
         if model is not None and meant != model:
@@ -212,6 +243,30 @@ def _read(corpus: Corpus, shard: str, *, scored: bool) -> tuple[Columns, Uids]:
         return {}, flat
     values = column(corpus, "scores/similarity", shard, "score-similarity", "similarity", uids)
     return {"similarity": np.array(values, np.float32)}, flat
+
+
+def _read_candidates(corpus: Corpus, shard: str, score: str | None) -> tuple[Columns, Uids]:
+    """The same of candidates, by a column of the scores that came with their list; NaN where the list brought none."""
+    import numpy as np
+
+    from ..io import table
+
+    path = corpus.layer("candidates").path(f"{shard}.parquet")
+    uids = table.read(path, "candidates", only=["uid"]).column("uid").to_pylist()
+    flat = np.frombuffer(b"".join(uids), np.uint8).reshape(-1, 16)
+    if score is None:
+        return {}, flat
+    layer = corpus.layer(SCORES_OF_LIST)
+    if layer.stats(shard) is None:  # of a source that brought no scores
+        return {"similarity": np.full(len(flat), np.nan, np.float32)}, flat
+    found = table.read(layer.path(f"{shard}.parquet"), "score-list", only=["uid", score])
+    if found.column("uid").to_pylist() != uids:
+        raise CorpusError(f"{layer.name} is not of the candidates of {shard}", "import the list again")
+    return {"similarity": found.column(score).to_numpy().astype(np.float32)}, flat
+
+
+def _stats_of(layer: Layer) -> Iterator[dict[str, Any]]:
+    return (stats for stats in map(layer.stats, layer.units()) if stats is not None)
 
 
 def _changed(layer: Layer, shard: str, uids: Uids, keep: Any) -> int:

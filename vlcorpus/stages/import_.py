@@ -54,6 +54,11 @@ class Import(Stage):
     )
     url_column: str | None = setting(None, help="Column with image URLs; found by name where not given.")
     text_column: str | None = setting(None, help="Column with texts; found by name where not given.")
+    save_additional_columns: tuple[str, ...] = setting(
+        (),
+        help="Columns of the list to keep with each pair: they go into its JSON (lists only).",
+        result=False,  # an input where it is used, so that an import without it is the one that it was before
+    )
     scores_model: str | None = setting(
         None,
         help="Model that made the list's similarities, as ViT-B-32/openai; without, they are of no named model.",
@@ -143,6 +148,7 @@ class Import(Stage):
 
     def check(self, corpus: Corpus) -> None:
         from ..web.folders import img2dataset as img2dataset_folder
+        from ..web.lists import additional
         from ..web.lists import rows as lists
 
         path = Path(self.source)
@@ -157,8 +163,12 @@ class Import(Stage):
         elif kind == SHARDS:
             img2dataset_folder.check(path)
         else:
+            wanted = self.save_additional_columns
+            additional.check_names(wanted)
             for part, _ in self.lists:
-                lists.check(part, format=self.format, url_column=self.url_column, text_column=self.text_column)
+                format, columns = lists.opened(part, self.format, self.url_column, self.text_column, wanted)
+                if format == "parquet":
+                    additional.check_types(part, columns)
 
     def _check_options(self, kind: str) -> None:
         """Refuse settings that say nothing of this kind of source."""
@@ -172,6 +182,11 @@ class Import(Stage):
                 raise UsageError(
                     f"{self.source} is no folder of images, so --{name} says nothing", f"leave --{name} away"
                 )
+        if kind != LIST and self.save_additional_columns:
+            raise UsageError(
+                f"{self.source} is no list, so --save-additional-columns says nothing",
+                "leave --save-additional-columns away",
+            )
 
     def open(self, corpus: Corpus) -> Work:
         from . import candidates, import_folder, import_lists, import_scores, import_shards
@@ -212,6 +227,8 @@ class Import(Stage):
     def contents(self) -> dict[str, str]:
         """Name and digest of the list or folder, where it lies does not matter; and of what else decides on rows."""
         found = self._contents()
+        if self.save_additional_columns:
+            found["additional"] = spec.digest(list(self.save_additional_columns))
         for path in self.against:
             found[f"against/{Path(path).resolve().name}"] = Corpus.open(Path(path)).layer("candidates").digest_all()
         return found

@@ -69,7 +69,8 @@ def store(stage: Import, corpus: Corpus, source: str, tell: Tell) -> None:
     settings = ImageSettings(image_size=stage.image_size)
     for unit, commit in unwritten(stage, corpus, source):
         rows = table.read(corpus.layer("candidates").path(f"{unit}.parquet"), "candidates").to_pylist()
-        shards.write(commit, corpus, unit, rows, _bodies(Path(stage.source), rows, stage.max_bytes), settings, tell)
+        bodies = _bodies(Path(stage.source), rows, stage.max_bytes)
+        shards.write(commit, corpus, unit, rows, shards.made(bodies, settings), tell)
 
 
 def unwritten(stage: Import, corpus: Corpus, source: str) -> Iterator[tuple[str, UnitCommit]]:
@@ -86,12 +87,12 @@ def unwritten(stage: Import, corpus: Corpus, source: str) -> Iterator[tuple[str,
 
 
 def _bodies(folder: Path, rows: list[dict[str, Any]], most: int) -> Callable[[list[int]], Iterator[Any]]:
-    from . import shards
+    from .outcome import Fetched
 
     def bodies(wanted: list[int]) -> Iterator[Any]:
         for number in wanted:
             body, reason = read(folder / rows[number]["file"], most)
-            yield number, shards.Fetched(body=body, reason=reason)
+            yield number, Fetched(body=body, reason=reason)
 
     return bodies
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..web.lists.parts import Part
 
 SPAN_ROWS = 500_000
-_VARIED = ("uid", "image_id", "text_id", "url", "alt_text", "given_uid", "record_offset")
+_VARIED = ("uid", "image_id", "text_id", "url", "alt_text", "given_uid", "additional", "record_offset")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,9 @@ class ReadLists(Import):
 
         found = []
         for path, name in self.lists:
-            format, columns = lists.opened(path, self.format, self.url_column, self.text_column, ())
+            format, columns = lists.opened(
+                path, self.format, self.url_column, self.text_column, self.save_additional_columns
+            )
             found += [Stretch(path, name, format, columns, rows) for rows in spans(path, format, rows=SPAN_ROWS)]
         return found
 
@@ -119,6 +121,7 @@ def _read(stretch: Stretch, commit: UnitCommit, tell: Tell, *, texts: bool) -> N
     from ..web.lists.parts import parts
 
     rejected: Counter[str] = Counter()
+    more: Counter[str] = Counter()
     seen = 0
     with ExitStack() as stack:
         pairs = Growing(commit, f"pairs/{commit.unit}.parquet", "extracted", varied=_VARIED, passing=True)
@@ -132,9 +135,10 @@ def _read(stretch: Stretch, commit: UnitCommit, tell: Tell, *, texts: bool) -> N
             if scores is not None and part.scores is not None:
                 scores.add(part.scores)
             rejected += _reasons(part.pairs)
+            more.update(part.counts)
             seen += len(part.pairs)
             tell(seen, seen - rejected.total())
-    commit.finish(seen=seen, kept=seen - rejected.total(), rejected=rejected)
+    commit.finish(seen=seen, kept=seen - rejected.total(), rejected=rejected, **more)
 
 
 def extract(stage: Stage, corpus: Corpus, source: str, read: Iterator[Part], tell: Tell) -> None:

@@ -115,23 +115,15 @@ class _Shard:
 
     def _outcome(self, first: int, row: Row) -> Row:
         """The row of an image, by what one of its rows left."""
-        from . import shards
+        from .outcome import failed
 
         name = row["source_file"]
         left = self._opened.shard(name)[0].row(row["record_offset"])
-        key = self._corpus.key(self._unit, first)
         outcome: Row = {
-            "url": row["url"],
-            "caption": self._rows[first]["alt_text"],
-            "key": key,
             "status": "success",
             "error_message": None,
-            "uid": self._rows[first]["uid"].hex(),
-            "image_id": row["image_id"].hex(),
-            "image_key": key,
             "reason": None,
             "http_status": left.http_status,
-            "page_url": row["page_url"],
             "sha256": left.sha256,
             "md5": left.md5,
             "exif": left.exif,
@@ -142,10 +134,10 @@ class _Shard:
         }
         if left.entry is None or left.reason is not None:
             blank = dict.fromkeys(("width", "height", "original_width", "original_height"))
-            return shards.failed(outcome | blank, left.status, left.reason or "unreadable", left.message)
+            return failed(outcome | blank, left.status, left.reason or "unreadable", left.message)
         sizes, refused = self._looked_at(name, left, first)
         if refused is not None:
-            return shards.failed(outcome, *refused)
+            return failed(outcome, *refused)
         return outcome | sizes
 
     def _looked_at(self, name: str, left: Left, first: int) -> tuple[Row, tuple[str, str, str] | None]:
@@ -153,25 +145,25 @@ class _Shard:
         from ..images.decode import Refused
         from ..images.prepare import EXTENSIONS, ImageSettings, prepare
         from ..images.sniff import SUPPORTED, ends_early, sniff
-        from . import shards
+        from .outcome import DOWNLOAD, RESIZE
 
         assert left.entry is not None
         if left.entry.length > self._stage.max_bytes:
-            return {}, (shards.DOWNLOAD, "too_large", f"{left.entry.length} bytes")
+            return {}, (DOWNLOAD, "too_large", f"{left.entry.length} bytes")
         body = self._opened.body(name, left.entry)
         if len(body) != left.entry.length:
-            return {}, (shards.DOWNLOAD, "unreadable", "the tar is shorter than it was")
+            return {}, (DOWNLOAD, "unreadable", "the tar is shorter than it was")
         kind = sniff(body)
         if kind not in SUPPORTED:
             reason = {"svg": "svg", "unsupported": "unsupported_format"}.get(kind, "not_an_image")
-            return {}, (shards.RESIZE, reason, "")
+            return {}, (RESIZE, reason, "")
         if ends_early(body, kind):
-            return {}, (shards.RESIZE, "truncated_image", "")
+            return {}, (RESIZE, "truncated_image", "")
         sizes: Row = {}
         if self._stage.decode or left.width is None or left.height is None:
             made = prepare(body, ImageSettings(image_size=None))
             if isinstance(made, Refused):
-                return {}, (shards.RESIZE, made.reason, made.message)
+                return {}, (RESIZE, made.reason, made.message)
             sizes = {"width": made.width, "height": made.height}
         self._images[first] = name, left, EXTENSIONS[kind]
         return sizes, None
@@ -199,19 +191,15 @@ class _Shard:
     def _rewrite(self, commit: UnitCommit, name: str) -> str:
         """The same images in a tar of ours, read from where they are one by one."""
         from ..io.tar import ShardWriter
+        from . import shards
 
         with commit.file(name) as sink:
             writer = ShardWriter(sink)
             for first, (table, left, extension) in sorted(self._images.items()):
                 assert left.entry is not None
-                outcome = self._outcomes[first]
-                about = {each: value for each, value in outcome.items() if value is not None}
-                members = {
-                    extension: self._opened.body(table, left.entry),
-                    "txt": outcome["caption"].encode("utf-8", "surrogatepass"),
-                    "json": json.dumps(about, ensure_ascii=True).encode(),
-                }
-                writer.add(outcome["key"], members)
+                key = self._corpus.key(self._unit, first)
+                about = shards.sample(self._rows[first], key, self._outcomes[first])
+                writer.add(key, {extension: self._opened.body(table, left.entry), **about})
             writer.close()
         return "rewritten"
 

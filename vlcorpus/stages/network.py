@@ -13,6 +13,7 @@ from .base import Stage
 
 if TYPE_CHECKING:
     from ..net.fetch import Fetcher, Manners
+    from ..net.names import Names
     from ..net.optout import Evidence
     from ..net.robots import Robots
     from ..web.sources.resolve import Reach
@@ -34,11 +35,22 @@ class Network(Stage):
     )
     max_bytes: int = setting(20_000_000, help="Largest body.", unit="bytes", least=1, panel="Network")
     timeout: float = setting(30.0, help="Total time of one fetch.", unit="s", least=0.1, most=86_400, panel="Network")
+    connect_timeout: float = setting(
+        10.0, help="Time to find and reach a host.", unit="s", least=0.1, most=3_600, panel="Network"
+    )
+    min_speed: int = setting(512, help="Least speed of a body, over 10 s.", unit="bytes/s", least=0, panel="Network")
+    max_redirects: int = setting(5, help="Redirects that are followed.", least=0, most=50, panel="Network")
     retries: int = setting(1, help="Tries after a failure that may pass.", least=0, most=10, panel="Network")
     concurrency: int = setting(
         64, help="Fetches at once in a worker.", least=1, most=1024, result=False, panel="Network"
     )
     per_host: int = setting(8, help="Fetches at once from one host.", least=1, most=256, result=False, panel="Network")
+    adaptive: bool = setting(
+        True,
+        help="Ask a host for fewer at once while it answers 429 or 503 or not in time.",
+        result=False,
+        panel="Network",
+    )
     allow_private: tuple[str, ...] = setting(
         (), help="Networks that may be fetched from though they are not public, as 127.0.0.0/8.", panel="Network"
     )
@@ -57,23 +69,33 @@ class Network(Stage):
             raise UsageError(f"contact {self.contact!r} cannot stand in a header", "use printable ASCII characters")
         Fetcher(self.manners()).close()
 
-    def fetcher(self, *, accept: str, encodings: str) -> Fetcher:
-        """A fetcher with these manners; a transfer whose headers opt out ends before its body."""
+    def fetcher(self, *, accept: str, encodings: str, delay: float = 0.0, names: Names | None = None) -> Fetcher:
+        """A fetcher with these manners; a transfer whose headers opt out ends before its body.
+
+        delay: seconds between two requests to a host. names: look-ups, shared with another fetcher.
+        """
         from ..net.fetch import Fetcher, Limits
         from ..net.optout import refuse_opted_out
 
-        limits = Limits(max_bytes=self.max_bytes, total_seconds=self.timeout)
+        limits = Limits(
+            max_bytes=self.max_bytes,
+            total_seconds=self.timeout,
+            connect_seconds=self.connect_timeout,
+            min_bytes_per_second=self.min_speed,
+            max_redirects=self.max_redirects,
+        )
         refuse = refuse_opted_out(TOKEN) if self.optout == "drop" else None
-        return Fetcher(self.manners(), limits, accept, refuse, encodings=encodings)
+        gap = (lambda origin: delay) if delay else None
+        return Fetcher(self.manners(), limits, accept, refuse, encodings=encodings, delay=gap, names=names)
 
-    def robots(self) -> tuple[Robots, Fetcher] | None:
+    def robots(self, names: Names | None = None) -> tuple[Robots, Fetcher] | None:
         """What robots.txt allows and the fetcher that asks it; None where it is not to be asked."""
         from ..net.fetch import Fetcher
         from ..net.robots import ROBOTS_LIMITS, Robots
 
         if not self.obey_robots:
             return None
-        fetcher = Fetcher(self.manners(), ROBOTS_LIMITS)
+        fetcher = Fetcher(self.manners(), ROBOTS_LIMITS, names=names)
         return Robots(fetcher.fetch, TOKEN), fetcher
 
     def reach(self) -> Reach:
@@ -89,6 +111,7 @@ class Network(Stage):
             user_agent=self.user_agent(),
             concurrency=self.concurrency,
             per_host=self.per_host,
+            adaptive=self.adaptive,
             retries=self.retries,
             allow_private=self.allow_private,
             connect_to=self.connect_to,

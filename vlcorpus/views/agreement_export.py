@@ -2,18 +2,23 @@
 
     agreement_export(ledger, corpus, Path("out"))
 
-Every tar holds the keys, texts and uids of its table, in order; sizes.json counts them; every pair is one of the
-corpus, kept by the decision and in the split that the export names.
+Every tar or folder of files holds the keys, texts and uids of its table, in order, and an image of each; a table that
+holds the images has one in each row; sizes.json counts them; every pair is one of the corpus, kept by the decision and
+in the split that the export names.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .. import schema
 from ..corpus import Corpus, Layer, read_json
-from ..errors import VlcorpusError
+from ..errors import CorpusError, VlcorpusError
 from ..io import table, tar
+from ..stages.export_formats import FILES, PARQUET, TABLE, WEBDATASET, format_of, holder
+from ..stages.samples import IMAGES
 from .agreement import uid_in
 from .finding import Ledger
 from .layers import ALL, export_layers, stats_or_none
@@ -34,11 +39,13 @@ def agreement_export(ledger: Ledger, corpus: Corpus, out: Path) -> None:
             where = f"{out.name}/{layer.folder.name}/{shard}"
             ledger.at(where)
             try:
-                rows = table.read(layer.path(f"{shard}.parquet"), "exports").to_pylist()
+                rows = table.read(layer.path(f"{shard}.parquet"), TABLE, only=schema.table(TABLE).names).to_pylist()
             except VlcorpusError:
                 continue
-            sizes[f"{shard}.tar"] = len(rows)
-            _tar(ledger, layer, shard, rows, f"{where}.tar")
+            format = format_of(stats_or_none(layer, shard))
+            held = holder(shard, format)
+            sizes[held] = len(rows)
+            _held(ledger, layer, shard, rows, format, f"{out.name}/{layer.folder.name}/{held}")
             for row in rows:
                 if row["uid"] in uids:
                     ledger.wrong(f"{where}.parquet", f"{row['uid']} is exported twice", _FIX)
@@ -51,10 +58,17 @@ def agreement_export(ledger: Ledger, corpus: Corpus, out: Path) -> None:
         _corpus(ledger, corpus, whole.get("settings", {}), uids, out.name)
 
 
-def _tar(ledger: Ledger, layer: Layer, shard: str, rows: list[dict[str, Any]], where: str) -> None:
+def _held(ledger: Ledger, layer: Layer, shard: str, rows: list[dict[str, Any]], format: str, where: str) -> None:
+    """What holds a shard's images against its rows."""
+    if format == PARQUET:
+        with ledger.trying(where, _FIX):
+            without = [rows[place]["key"] for place, count in enumerate(_images(layer, shard)) if count != 1]
+            if without:
+                ledger.wrong(where, f"{len(without)} rows have not one image, first {without[0]}", _FIX)
+        return
     count = 0
     try:
-        for sample in tar.read_samples(layer.path(f"{shard}.tar")):
+        for sample in (_files if format == FILES else _tar)(layer, shard):
             row = rows[count] if count < len(rows) else {}
             if sample.key != row.get("key"):
                 ledger.wrong(where, f"sample {count} is {sample.key}, and its table says {row.get('key')}", _FIX)
@@ -63,10 +77,54 @@ def _tar(ledger: Ledger, layer: Layer, shard: str, rows: list[dict[str, Any]], w
             if sample.members.get("txt") != text or uid_in(sample.members.get("json", b"")) != row["uid"]:
                 ledger.wrong(where, f"text or uid of {sample.key} is not that of its table", _FIX)
                 return
+            if sum(ending in IMAGES for ending in sample.members) != 1:
+                ledger.wrong(where, f"{sample.key} has not one image", _FIX)
+                return
             count += 1
     except VlcorpusError:
         return  # told when the file was read on its own
     ledger.agree(where, "samples", count, len(rows), _FIX)
+
+
+def _tar(layer: Layer, shard: str) -> Iterator[tar.Sample]:
+    return tar.read_samples(layer.path(holder(shard, WEBDATASET)))
+
+
+def _files(layer: Layer, shard: str) -> Iterator[tar.Sample]:
+    """The samples that a commit lists, in order, their images unread. CorpusError where a text or JSON is missing."""
+    names: dict[str, list[str]] = {}
+    for name in sorted((layer.stats(shard) or {"outputs": {}})["outputs"]):
+        folder, _, member = name.rpartition("/")
+        if folder == holder(shard, FILES):
+            key, _, ending = member.partition(".")
+            names.setdefault(key, []).append(ending)
+    for key, endings in names.items():
+        members = {ending: b"" if ending in IMAGES else _read(layer, f"{shard}/{key}.{ending}") for ending in endings}
+        yield tar.Sample(key, members, 0)
+
+
+def _read(layer: Layer, name: str) -> bytes:
+    try:
+        return layer.path(name).read_bytes()
+    except OSError as error:
+        raise CorpusError(f"cannot read {layer.path(name)}: {error.strerror}", _FIX) from error
+
+
+def _images(layer: Layer, shard: str) -> Iterator[int]:
+    """How many images each row of a table holds."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = layer.path(holder(shard, PARQUET))
+    try:
+        with pq.ParquetFile(path, memory_map=True) as file:
+            images = [name for name in file.schema_arrow.names if name in IMAGES]
+            for batch in file.iter_batches(100, columns=images, use_threads=False):
+                valid = [np.asarray(column.is_valid()) for column in batch.columns]
+                yield from np.sum(valid, axis=0).tolist() if valid else [0] * len(batch)
+    except (OSError, pa.ArrowException) as error:
+        raise CorpusError(f"cannot read {path}: {error}", _FIX) from error
 
 
 def _corpus(ledger: Ledger, corpus: Corpus, settings: dict[str, Any], uids: dict[str, str], name: str) -> None:

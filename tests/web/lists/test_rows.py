@@ -69,7 +69,7 @@ def test_datacomp_uids_come_along(tmp_path: Path) -> None:
 def test_laion_columns_can_be_kept(tmp_path: Path) -> None:
     path = parquet(tmp_path / "a.parquet", SAMPLE_ID=[1], URL=[A], TEXT=["a"], similarity=[0.31], LICENSE=["?"])
     (row,) = rows(path, keep=("similarity", "license"))
-    assert row.extra == {"similarity": 0.31, "LICENSE": "?"}
+    assert row.extra == {"similarity": 0.31, "license": "?"}
 
 
 def test_txt_is_one_url_a_line(tmp_path: Path) -> None:

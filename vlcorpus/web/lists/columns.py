@@ -48,14 +48,15 @@ _SHOWN = 40
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Names as the file writes them. names: all that are to be read. more: column of schemas/extracted.json -> name;
-    scores: column of schemas/score-list.json -> name. headed: whether the file's first line names the columns."""
+    """Names as the file writes them. names: all that are to be read. keep: additional columns, each as it was asked for
+    and as the file writes it. more: column of schemas/extracted.json -> name; scores: column of schemas/score-list.json
+    -> name. headed: whether the file's first line names the columns."""
 
     names: tuple[str, ...]
     url: str
     text: str | None
     uid: str | None
-    keep: tuple[str, ...]
+    keep: tuple[tuple[str, str], ...]
     more: Mapping[str, str] = field(default_factory=dict)
     scores: Mapping[str, str] = field(default_factory=dict)
     headed: bool = True
@@ -85,13 +86,13 @@ def find_columns(
                 f"{path} has no column with texts; its columns are {shown}",
                 'name it with --text-column, or give --text-column "" for a list without texts',
             )
-    kept = tuple(found for name in keep if (found := _named(path, names, name, shown)))
+    kept = tuple((name, _named(path, names, name, shown)) for name in keep)
     for name in (url, text):
         if name is not None and name in kinds:
             raise UsageError(f"column {name!r} of {path} holds {kinds[name]}, not text", "name another column")
     uid = _by_name(names, UID_NAMES)
     more, scores = (_all_by_name(names, known, {url, text}) for known in (MORE_NAMES, SCORE_NAMES))
-    every = (url, text, uid, *kept, *more.values(), *scores.values())
+    every = (url, text, uid, *(name for _, name in kept), *more.values(), *scores.values())
     wanted = tuple(dict.fromkeys(name for name in every if name is not None))
     return Columns(wanted, url, text, uid, kept, more, scores)
 

@@ -79,6 +79,12 @@ def open_parquet(path: Path) -> tuple[list[str], dict[str, str]]:
         return list(schema.names), others
 
 
+def parquet_types(path: Path) -> dict[str, pa.DataType]:
+    """The type of each of its columns. Raises SourceError."""
+    with _opened(path) as file:
+        return {each.name: each.type for each in file.schema_arrow}
+
+
 def parquet_rows(path: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The values of each row; a 16-byte binary (a uid) as hex. Raises SourceError where the file is damaged."""
     for batch in parquet_batches(path, names, size=BATCH):

@@ -15,6 +15,7 @@ jsonl; memory for one part. Not for: what the columns mean (columns.py), identit
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ import pyarrow.compute as pc
 
 from vlcorpus import schema
 from vlcorpus.net.url import requestable
+from vlcorpus.web.lists import additional
 from vlcorpus.web.lists import values as list_values
 from vlcorpus.web.lists.columns import Columns
 from vlcorpus.web.lists.csv_files import Blocks
@@ -54,7 +56,8 @@ _PLAIN_BYTES = 2_048
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Rows of one file, in order, as many in `scores` as in `pairs`. counts: what else was met, by name."""
+    """Rows of one file, in order, as many in `scores` as in `pairs`. counts: what else was met, by name: of lists,
+    `additional_too_long`, values of additional columns that were left out."""
 
     pairs: pa.Table
     scores: pa.Table | None
@@ -175,7 +178,8 @@ def judged(found: Mapping[str, pa.Array], columns: Columns, *, name: str, first:
         # A row with both has the reason of its URL.
         reason = pc.if_else(pc.and_(long, pc.is_null(reason)), TEXT_TOO_LONG, reason)
         text = pc.if_else(long, pc.utf8_slice_codeunits(text, 0, MAX_TEXT), text)
-    return _part(url, text, reason, found, columns, name=name, first=first)
+    kept = {asked: found[theirs] for asked, theirs in columns.keep}
+    return _part(url, text, reason, found, columns, kept, name=name, first=first)
 
 
 def _reason(url: str | None) -> str | None:
@@ -191,16 +195,21 @@ def _careful(
     listed = list(given)
     rows: list[ListRow] = [list_row(first + number, each, columns) for number, each in enumerate(listed)]
     if found is None:
+        kept: dict[str, additional.Values] = {
+            asked: [row.get(theirs) if row else None for row in listed] for asked, theirs in columns.keep
+        }
         wanted = {columns.uid, *columns.more.values(), *columns.scores.values()} - {None}
         found = {
             each: pa.array([_text(row.get(each)) if row else None for row in listed], pa.string())
             for each in wanted
             if each is not None
         }
+    else:
+        kept = {asked: found[theirs] for asked, theirs in columns.keep}
     url = pa.array([row.url for row in rows], pa.string())
     text = pa.array([row.text or "" for row in rows], pa.string())
     reason = pa.array([row.reason for row in rows], pa.string())
-    return _part(url, text, reason, found, columns, name=name, first=first)
+    return _part(url, text, reason, found, columns, kept, name=name, first=first)
 
 
 def _text(value: Any) -> str | None:
@@ -219,6 +228,7 @@ def _part(
     reason: pa.Array,
     found: Mapping[str, pa.Array],
     columns: Columns,
+    kept: Mapping[str, additional.Values],
     *,
     name: str,
     first: int,
@@ -246,10 +256,17 @@ def _part(
         made["language"], made["language_split"] = list_values.languages(found[more["language"]])
     if "page_url" in more:
         made["page_url"] = list_values.links(found[more["page_url"]])
+    lost = 0
+    if kept:
+        made["additional"], lost = additional.objects(kept)
     scores: dict[str, pa.Array] = {}
     for column, theirs in columns.scores.items():
         scores[column] = (list_values.tags if column == "nsfw" else list_values.numbers)(found[theirs])
-    return Part(_table(made, "extracted", size), _table(scores, "extracted-scores", size) if scores else None)
+    return Part(
+        _table(made, "extracted", size),
+        _table(scores, "extracted-scores", size) if scores else None,
+        {"additional_too_long": lost} if lost else {},
+    )
 
 
 def _table(made: Mapping[str, pa.Array], name: str, size: int) -> pa.Table:
@@ -259,7 +276,8 @@ def _table(made: Mapping[str, pa.Array], name: str, size: int) -> pa.Table:
 
 
 def _sliced(part: Part, start: int, size: int) -> Part:
-    return Part(part.pairs.slice(start, size), None if part.scores is None else part.scores.slice(start, size))
+    scores = None if part.scores is None else part.scores.slice(start, size)
+    return Part(part.pairs.slice(start, size), scores, part.counts if start == 0 else {})
 
 
 def _joined(held: Sequence[Part]) -> Part:
@@ -267,6 +285,7 @@ def _joined(held: Sequence[Part]) -> Part:
     return Part(
         pa.concat_tables([each.pairs for each in held]).combine_chunks(),
         pa.concat_tables(scores).combine_chunks() if scores else None,
+        sum((Counter(each.counts) for each in held), Counter()),
     )
 
 

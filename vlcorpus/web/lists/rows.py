@@ -50,7 +50,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+:/")
 @dataclass(frozen=True, slots=True)
 class ListRow:
     """offset: number of the row in its file, from 0, a header not counted. url: as found. text: None where the list
-    has none. uid: the list's own, as text. extra: the columns asked for by `keep`.
+    has none. uid: the list's own, as text. extra: the columns asked for by `keep`, under the names asked for.
     """
 
     offset: int
@@ -185,7 +185,7 @@ def _separated_values(path: Path, columns: Columns, delimiter: str, at: int) -> 
         found = separated(lines(file, first=at == 0), delimiter)
         if at == 0:
             next(found, None)
-        needed = {columns.url, columns.text, *columns.keep}
+        needed = {columns.url, columns.text}
         least = 1 + max(place for name, place in places if name in needed)
         for row in found:
             if row is None or not least <= len(row) <= _MAX_FIELDS:
@@ -233,7 +233,7 @@ def list_row(offset: int, values: Values, columns: Columns) -> ListRow:
     uid = values.get(columns.uid) if columns.uid else None
     if isinstance(text, int | float) and not isinstance(text, bool):
         text = str(text)  # a caption such as 1984
-    extra = {name: values.get(name) for name in columns.keep}
+    extra = {asked: values.get(name) for asked, name in columns.keep}
     if not isinstance(url, str | None) or not isinstance(text, str | None):
         return ListRow(offset, "", None, reason=BAD_ROW, extra=extra)
     url = url or ""

@@ -32,7 +32,7 @@ def words(column: pa.Array) -> pa.Array | None:
     kind = column.type
     if pa.types.is_null(kind):
         return pa.nulls(len(column), pa.string())
-    if not (_is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+    if not (is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
         return None
     try:
         found = column.cast(pa.string())
@@ -63,7 +63,7 @@ def _floats(column: pa.Array) -> pa.Array:
     kind = column.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
         found = column.cast(pa.float64(), safe=False)
-    elif _is_string(kind):
+    elif is_string(kind):
         try:
             found = pc.if_else(pc.equal(column, ""), pa.scalar(None, kind), column).cast(pa.float64())
         except pa.ArrowInvalid:
@@ -100,7 +100,7 @@ def tags(column: pa.Array) -> pa.Array:
     """Short words, stripped; null for empty ones, for "?" (LAION's mark for none) and for what is no short text."""
     found = words(column)
     if found is None:
-        found = pa.array([_tag(value) for value in _listed(column)], pa.string())
+        found = pa.array([_tag(value) for value in listed(column)], pa.string())
     found = pc.utf8_trim_whitespace(found)
     nothing = pc.or_(pc.is_in(found, pa.array(["", "?"])), pc.greater(pc.utf8_length(found), _MOST_WORD))
     return pc.if_else(pc.fill_null(nothing, True), pa.scalar(None, pa.string()), found)
@@ -143,7 +143,7 @@ def names(column: pa.Array) -> pa.Array:
         return column.cast(pa.string())
     found = words(column) if not pa.types.is_fixed_size_binary(kind) else None
     if found is None:
-        found = pa.array([_name(value, kind) for value in _listed(column)], pa.string())
+        found = pa.array([_name(value, kind) for value in listed(column)], pa.string())
     return pc.if_else(pc.equal(found, ""), pa.scalar(None, pa.string()), found)
 
 
@@ -164,7 +164,7 @@ def name(value: Any) -> str | None:
     return readable(str(value))
 
 
-def _listed(column: pa.Array) -> list[Any]:
+def listed(column: pa.Array) -> list[Any]:
     """Values as Python's, bytes where text is not UTF-8."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
@@ -175,5 +175,6 @@ def _listed(column: pa.Array) -> list[Any]:
         return list(column.cast(pa.large_binary() if large else pa.binary()).to_pylist())
 
 
-def _is_string(kind: pa.DataType) -> bool:
+def is_string(kind: pa.DataType) -> bool:
+    """Whether it is a type of text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))

@@ -22,6 +22,7 @@ from dataclasses import replace
 from typing import Self
 
 from vlcorpus.net.fetch import Fetcher
+from vlcorpus.net.names import Names
 from vlcorpus.net.pace import LastAsked
 from vlcorpus.net.response import Limits, Manners, Response
 from vlcorpus.net.robots import ROBOTS_LIMITS
@@ -55,14 +56,16 @@ class Fetchers:
         self.max_bytes = limits.max_bytes
         limits = replace(limits, keep_cut=True, max_redirects=0, max_header_bytes=MAX_HEADER_BYTES)
         robots = replace(ROBOTS_LIMITS, max_header_bytes=MAX_HEADER_BYTES)
-        last = LastAsked()
+        last, names = LastAsked(), Names()
         with ExitStack() as opened:
-            self.robots = opened.enter_context(Keeping(manners, robots, delay=self.gap, last_asked=last))
+            self.robots = opened.enter_context(Keeping(manners, robots, delay=self.gap, last_asked=last, names=names))
             self.lists = opened.enter_context(
-                Fetcher(manners, LIST_LIMITS, LIST_ACCEPT, refuse_no_lists, delay=self.gap, last_asked=last)
+                Fetcher(
+                    manners, LIST_LIMITS, LIST_ACCEPT, refuse_no_lists, delay=self.gap, last_asked=last, names=names
+                )
             )
             self.pages = opened.enter_context(
-                Fetcher(manners, limits, ACCEPT, refuse_other_types, delay=self.gap, last_asked=last)
+                Fetcher(manners, limits, ACCEPT, refuse_other_types, delay=self.gap, last_asked=last, names=names)
             )
             self._opened = opened.pop_all()
 
@@ -85,9 +88,9 @@ class Keeping(Fetcher):
     """Keeps what it got until that is taken, since who asks for robots.txt passes on no more than its rules."""
 
     def __init__(
-        self, manners: Manners, limits: Limits, *, delay: Callable[[str], float], last_asked: LastAsked
+        self, manners: Manners, limits: Limits, *, delay: Callable[[str], float], last_asked: LastAsked, names: Names
     ) -> None:
-        super().__init__(manners, limits, delay=delay, last_asked=last_asked)
+        super().__init__(manners, limits, delay=delay, last_asked=last_asked, names=names)
         self._kept: list[Response] = []
 
     def fetch_all(

@@ -1,0 +1,55 @@
+"""A dry run of a download: the plan, and what it will take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+from ..pipeline.plan import Plan
+from . import output, running
+
+
+def foretell(plan: Plan, *, sample: int | None, workers: int, as_json: bool) -> None:
+    """The plan, and what its download will take."""
+    from ..stages.download import Download
+    from ..views.forecast import NOTHING, Range, forecast
+
+    stage = plan.steps[-1].stage
+    assert isinstance(stage, Download)
+    if any(each.todo or each.stale for each in plan.outlook()[:-1]):  # what there is to fetch is not known yet
+        running.show_plan(plan, as_json=as_json)
+        return
+    found = forecast(plan.corpus, stage, sample=sample, workers=workers)
+    if as_json:
+        output.say_json({"plan": [vars(each) for each in plan.outlook()], "forecast": asdict(found)})
+        return
+    running.show_plan(plan, as_json=False)
+
+    def told(name: str, values: Range | None, words: Callable[[float], str]) -> tuple[str, str, str]:
+        if values is None:
+            return name, "not known", ""
+        return name, words(values.middle), f"{words(values.low)} to {words(values.high)}"
+
+    basis = f"by {found.basis}" + (f" of {output.count(found.of)}" if found.of else "")
+    lines = [
+        ("rows", output.count(found.rows), ""),
+        ("images to fetch", output.count(found.images), ""),
+        told("images stored", found.successes, lambda value: output.count(round(value))),
+        told("bytes fetched", found.fetched, output.size),
+        told("bytes on disk", found.stored, output.size),
+        told(f"time with {workers} workers", found.seconds, duration),
+    ]
+    output.table(("", basis, "95 % interval"), lines, numbers=(1,))
+    if found.reasons:
+        output.note("not stored: " + ", ".join(f"{name} {output.count(n)}" for name, n in found.reasons.items()))
+    if found.basis == NOTHING:
+        output.note(
+            "nothing was downloaded with these settings yet: add --sample 200 to fetch some and foretell by them"
+        )
+
+
+def duration(seconds: float) -> str:
+    for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.3g} s"
