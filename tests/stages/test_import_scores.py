@@ -109,3 +109,14 @@ def test_a_killed_import_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_tables_of_scores_say_the_same() -> None:
     ours = schema.table("score-list").columns[1:]
     assert ours == schema.table("extracted-scores").columns
+
+
+def test_a_list_of_known_pairs_brings_no_scores(tmp_path: Path) -> None:
+    first = [{"URL": f"http://a.test/{n}.jpg", "TEXT": str(n), "similarity": n / 10} for n in range(4)]
+    pq.write_table(pa.Table.from_pylist(first), tmp_path / "a.parquet")
+    pq.write_table(pa.Table.from_pylist([{**each, "similarity": 1.0} for each in first]), tmp_path / "b.parquet")
+    corpus = Corpus.create(tmp_path / "c", shard_rows=15)
+    for name in ("a", "b"):
+        here(corpus, Import(source=str(tmp_path / f"{name}.parquet")))
+    assert [each["similarity"] for each in scores(corpus)] == pytest.approx([0.0, 0.1, 0.2, 0.3])
+    assert not verify(corpus).findings

@@ -76,6 +76,8 @@ class _Scores:
         import numpy as np
         import pyarrow as pa
 
+        if not len(offsets_N):
+            return pa.table({})
         part_N = np.searchsorted(self._starts, offsets_N, side="right") - 1
         order = np.argsort(part_N, kind="stable")
         parts, firsts = np.unique(part_N[order], return_index=True)

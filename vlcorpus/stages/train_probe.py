@@ -202,6 +202,8 @@ def _tars(layer: Layer) -> list[Path]:
     if not found:
         inside = sorted({path.parent.name for path in folder.glob("*/[!.]*.tar")})
         hint = f"its splits have some: {', '.join(inside)}" if inside else "did the export find any pair to write?"
+        if not inside and any(folder.glob("*.parquet")):
+            hint = "export it with --output-format webdataset"
         raise SourceError(f"no tars in {folder}", hint)
     return found
 

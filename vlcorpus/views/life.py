@@ -15,6 +15,7 @@ from typing import Any
 from ..corpus import Corpus
 from ..errors import CorpusError
 from ..io import table
+from ..stages.export_formats import format_of, holder
 from .find import Found, Refused, places
 from .judging import Judgement, judgement
 from .layers import ALL, export_layers, stats_or_none
@@ -281,6 +282,7 @@ def _exports(place: Found, out: Path) -> list[Exported]:
             rows = table.read(layer.path(f"{shard}.parquet"), "exports", only=["uid", "key"])
             uids = rows.column("uid").to_pylist()
             if place.uid.hex() in uids:
+                held = holder(shard, format_of(layer.stats(shard) or {}))
                 key = rows.column("key")[uids.index(place.uid.hex())].as_py()
-                found.append(Exported(str(out), layer.folder.name, f"{layer.folder.name}/{shard}.tar", key))
+                found.append(Exported(str(out), layer.folder.name, f"{layer.folder.name}/{held}", key))
     return found

@@ -24,9 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import schema
 from ..corpus import FILE, Corpus, Layer
 from ..errors import CorpusError
 from ..io.commit import TEMPORARY
+from ..io.journal import PREFIX as JOURNAL
 from .balance import across, imbalance
 from .finding import AGAIN, Finding, Ledger, Note
 from .layers import export_layers, head, present, stats_or_none, table_of, units
@@ -160,7 +162,8 @@ def _content(ledger: Ledger, layer: Layer, name: str, path: Path, where: str) ->
             if declared is None:
                 ledger.note(where, "is a table that vlcorpus does not know")
                 return
-            ledger.checked["rows"] += len(table.read(path, declared))
+            only = schema.table(declared).names if declared == "exports" else None  # images may stand behind them
+            ledger.checked["rows"] += len(table.read(path, declared, only=only))
         elif name.endswith(".npy"):
             from ..io import vectors
 
@@ -183,7 +186,7 @@ def _strays(ledger: Ledger, root: Path, listed: set[Path], *, own: set[str], fol
             if path in listed or name in own:
                 continue
             what = "no commit lists it"
-            if name.startswith(TEMPORARY) or name.endswith(".tmp"):
+            if name.startswith((TEMPORARY, JOURNAL)) or name.endswith(".tmp"):
                 what = "left by an interrupted run; the same command removes it"
             ledger.note(_relative(path, root), what)
 
