@@ -26,6 +26,7 @@ from vlcorpus.corpus import Corpus
 from vlcorpus.errors import UsageError
 from vlcorpus.images.prepare import ImageSettings
 from vlcorpus.io import tar
+from vlcorpus.net.sitefiles import PATHS
 from vlcorpus.stages import shards
 from vlcorpus.stages.crawl import Crawl
 from vlcorpus.stages.download import Download
@@ -234,7 +235,7 @@ def test_a_killed_download_does_one_shard_again(site: Site, downloaded: Corpus, 
     assert contents(corpus, "shards") == whole
     images = {row["url"] for row in rows(corpus, "shards") if row["in"] == "00001"}
     asked = {ORIGIN + line.split()[1] for line in (tmp_path / "log").read_text().splitlines()}
-    assert asked == images | {f"{ORIGIN}/robots.txt"}
+    assert asked == images | {ORIGIN + path for path in PATHS}
 
 
 def test_other_settings_make_all_shards_again(site: Site, downloaded: Corpus, tmp_path: Path) -> None:
@@ -262,7 +263,7 @@ def test_new_candidates_extend_the_shards(site: Site, downloaded: Corpus, tmp_pa
     assert [unit for unit in done(events) if unit.startswith("shards")] == [f"shards/{len(before) // 2:05d}"]
     assert contents(corpus, "shards").items() >= before.items()
     asked = [line.split()[1] for line in (tmp_path / "log").read_text().splitlines()]
-    assert sorted(asked) == sorted(["/robots.txt", fresh.url.removeprefix(ORIGIN)])
+    assert sorted(asked) == sorted([*PATHS, fresh.url.removeprefix(ORIGIN)])
 
 
 def test_a_shard_of_nothing_is_a_whole_shard(tmp_path: Path) -> None:
@@ -368,13 +369,40 @@ def test_robots_txt_of_the_images_host_is_obeyed(tmp_path: Path) -> None:
         }
         obeyed = fetch_list(tmp_path / "obey", {name: urls[name] for name in ("yes", "no")})
         assert {name: row["reason"] for name, row in obeyed.items()} == {"yes": None, "no": "robots_denied"}
-        assert server.paths() == ["/robots.txt", "/yes.jpg"]
+        assert sorted(server.paths()) == sorted([*PATHS, "/yes.jpg"])
         through = fetch_list(tmp_path / "through", {"through": urls["through"]})["through"]
         assert (through["reason"], through["final_url"]) == ("robots_denied", urls["no"])
         ignored = fetch_list(tmp_path / "ignore", urls, obey_robots=False)
         assert {row["reason"] for row in ignored.values()} == {None}
         server.put("/robots.txt", b"", status=503)
         assert fetch_list(tmp_path / "down", {"yes": urls["yes"]})["yes"]["reason"] == "robots_unreachable"
+
+
+def test_what_a_site_says_of_ai_is_heard_before_its_images_are_asked_for(tmp_path: Path) -> None:
+    with LoopbackServer() as server:
+        server.put("/robots.txt", b"User-agent: GPTBot\nDisallow: /art/\n")
+        server.put("/.well-known/tdmrep.json", b'[{"location": "/photos/*", "tdm-reservation": 1}]')
+        names = ("art/1", "photos/1", "free/1")
+        urls = {name: server.put(f"/{name}.jpg", jpeg()) for name in names}
+        urls["through"] = server.url("/redirect-to/302?/photos/1.jpg")
+        dropped = fetch_list(tmp_path / "drop", urls)
+        assert not {"/art/1.jpg", "/photos/1.jpg"} & {*server.paths()[: server.paths().index("/free/1.jpg")]}
+        assert [server.paths().count(path) for path in PATHS] == [1, 1, 1]
+        tagged = fetch_list(tmp_path / "tag", urls, optout="tag")
+        deaf = fetch_list(tmp_path / "deaf", urls, site_files=False)
+    assert {name: row["reason"] for name, row in dropped.items()} == {
+        "art/1": "optout", "photos/1": "optout", "free/1": None, "through": "optout",
+    }  # fmt: skip
+    assert dropped["art/1"]["http_status"] is None and dropped["art/1"]["status"] == "failed_to_download"
+    expected = {
+        "art/1": ["ai-token|robots.txt|GPTBot"],
+        "photos/1": ["tdm-reservation|tdmrep.json|/photos/* 1"],
+        "free/1": None,
+        "through": ["tdm-reservation|tdmrep.json|/photos/* 1"],
+    }
+    for found in (dropped, tagged):
+        assert {name: row["optout"] for name, row in found.items()} == expected
+    assert {row["reason"] for row in tagged.values()} == {row["reason"] for row in deaf.values()} == {None}
 
 
 def trouble(server: LoopbackServer, closed_port: int) -> dict[str, str]:
@@ -406,7 +434,7 @@ def test_each_failure_is_a_row_with_its_reason_and_steady_words(tmp_path: Path) 
     with LoopbackServer() as server, socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         urls = trouble(server, closed.getsockname()[1])
-        more = {"obey_robots": False, "timeout": 1.0, "max_bytes": 100_000, "concurrency": 4}
+        more = {"obey_robots": False, "site_files": False, "timeout": 1.0, "max_bytes": 100_000, "concurrency": 4}
         first = fetch_list(tmp_path / "one", urls, **more)
         second = fetch_list(tmp_path / "two", urls, **more | {"concurrency": 64})
     assert {name: row["reason"] or "good" for name, row in first.items()} == {name: name for name in urls}

@@ -28,7 +28,9 @@ def image(number: int) -> bytes:
 
 
 def settings(**more: Any) -> Download:
-    return Download(**{"allow_private": ("127.0.0.0/8",), "retries": 0, "obey_robots": False, **more})
+    return Download(
+        **{"allow_private": ("127.0.0.0/8",), "retries": 0, "obey_robots": False, "site_files": False, **more}
+    )
 
 
 def listed(path: Path, server: LoopbackServer, columns: dict[str, list[Any]] | None = None) -> Corpus:

@@ -35,7 +35,9 @@ def image(number: int) -> bytes:
 
 
 def settings(**more: Any) -> Download:
-    return Download(**{"allow_private": ("127.0.0.0/8",), "retries": 0, "obey_robots": False, **more})
+    return Download(
+        **{"allow_private": ("127.0.0.0/8",), "retries": 0, "obey_robots": False, "site_files": False, **more}
+    )
 
 
 def listed(path: Path, urls: list[str], *, shard_rows: int = 100) -> Corpus:
@@ -75,7 +77,18 @@ def test_a_kill_costs_only_what_was_under_way(tmp_path: Path) -> None:
         corpus = listed(tmp_path / "killed", [*urls, server.url("/hang")])
         server.requests.clear()
         command = [
-            *("-m", "vlcorpus", "download", str(corpus.path), "--no-obey-robots", "--retries", "0", "--workers", "1"),
+            *(
+                "-m",
+                "vlcorpus",
+                "download",
+                str(corpus.path),
+                "--no-obey-robots",
+                "--no-site-files",
+                "--retries",
+                "0",
+                "--workers",
+                "1",
+            ),
             *("--allow-private", "127.0.0.0/8", "--timeout", "60", "--concurrency", "2"),
         ]
         process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

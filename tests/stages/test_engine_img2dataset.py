@@ -406,7 +406,7 @@ def test_every_setting_of_download_has_its_meaning_here() -> None:
     names = {each.name for each in spec.settings_of(Download)}
     assert names >= engine_img2dataset._NOT_HERE
     elsewhere = {
-        "only_if_bigger", "concurrency", "optout", "pixels", "engine", "obey_robots", "decision", "retry_failed",
+        "only_if_bigger", "concurrency", "optout", "pixels", "engine", "obey_robots", "site_files", "decision", "retry_failed",
         "max_disk", "shard_range",
     }  # fmt: skip
     assert names == {*engine_img2dataset._NOT_HERE, *engine_img2dataset._SAME_NAME, *elsewhere}
@@ -424,4 +424,4 @@ def test_the_docs_say_what_becomes_of_every_parameter() -> None:
     told = [name for row in rows for name in re.findall(r"`([a-z_]+)`", row)]
     assert sorted({each.arg for each in download.args.args} | {"ignore_ssl_certificate"}) == sorted(told)
     options = {name for each in get_command(app).commands.values() for one in each.params for name in one.opts}
-    assert set(re.findall(r"`(--[a-z0-9-]+)", page)) - {"--no-obey-robots"} <= options
+    assert set(re.findall(r"`(--[a-z0-9-]+)", page)) - {"--no-obey-robots", "--no-site-files"} <= options

@@ -17,7 +17,7 @@ from vlcorpus.stages.import_ import Import
 from vlcorpus.views.forecast import NOTHING, SAMPLE, SHARDS, Range, _mean, _share, forecast
 
 COUNT = 60
-SETTINGS = Download(allow_private=("127.0.0.0/8",), retries=0, obey_robots=False)
+SETTINGS = Download(allow_private=("127.0.0.0/8",), retries=0, obey_robots=False, site_files=False)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_intervals() -> None:
 
 def test_the_command_line_shows_it(corpus: Corpus, tmp_path: Path) -> None:
     path = str(corpus.path)
-    network = ("--allow-private", "127.0.0.0/8", "--no-obey-robots", "--retries", "0")
+    network = ("--allow-private", "127.0.0.0/8", "--no-obey-robots", "--no-site-files", "--retries", "0")
     told = vlcorpus("download", path, "--dry-run", *network, cwd=tmp_path)
     assert told.code == 0 and "images to fetch" in told.out and "--sample" in told.err
     sampled = vlcorpus("download", path, "--dry-run", "--sample", "30", "--json", *network, cwd=tmp_path)

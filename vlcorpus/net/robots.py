@@ -88,7 +88,7 @@ class Robots:
         site = origin(url)
         rules = self._rules.get(site)
         if rules is None:
-            rules = self._keep(site, self._get(f"{site}/robots.txt"))
+            rules = self._read(site, self._get(f"{site}/robots.txt"))
         if rules.parsed is None:
             return rules.verdict
         return None if rules.parsed.can_fetch(url, self._token) else ROBOTS_DENIED
@@ -97,7 +97,7 @@ class Robots:
         """Fetch the robots.txt of all origins not yet known, concurrently."""
         missing = [site for site in dict.fromkeys(origins) if site not in self._rules]
         for index, response in fetcher.fetch_all(f"{site}/robots.txt" for site in missing):
-            self._keep(missing[index], response)
+            self.learn(missing[index], response)
 
     def crawl_delay(self, origin: str) -> float | None:
         """Seconds to leave between requests to `origin`; None if not said or not known. Never fetches.
@@ -118,7 +118,11 @@ class Robots:
         rules = self._rules.get(origin)
         return () if rules is None else rules.sitemaps
 
-    def _keep(self, site: str, response: Response) -> _Rules:
+    def learn(self, origin: str, response: Response) -> None:
+        """What was answered to /robots.txt of an origin, where somebody else asked."""
+        self._read(origin, response)
+
+    def _read(self, site: str, response: Response) -> _Rules:
         if self._seen is not None:
             is_whole = response.reason in (None, "http_error") or (response.reason == "too_large" and response.body)
             status = (response.status or 0) if is_whole else 0

@@ -102,6 +102,11 @@ class Download(Network):
     engine: str = setting(
         OWN, help="What fetches: our own, or the package img2dataset.", choices=(OWN, IMG2DATASET), panel="Network"
     )
+    site_files: bool = setting(
+        True,
+        help="Also ask each host what its tdmrep.json and ai.txt, and robots.txt by crawlers' names, say of AI.",
+        panel="Network",
+    )
     delay: float = setting(
         0.0, help="Least time between two requests to a host.", unit="s", least=0, most=3_600, result=False,
         panel="Network",

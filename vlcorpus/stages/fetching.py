@@ -2,21 +2,19 @@
 
     images = Images(stage)
     for number, fetched in images.fetch({0: "https://example.com/a.jpg", 3: "https://example.com/b.jpg"}): ...
-    for number, reason in Allowed(stage).verdicts(urls): ...       robots.txt alone
 
-Each number comes once, in any order. Both may be used from several threads: they share connections, the limits of a
-host and what robots.txt said.
+Each number comes once, in any order. It may be used from several threads: they share connections, the limits of a host
+and what its files said (allowed.py).
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..net.names import Names
 from ..net.optout import evidence
-from ..net.url import origin
+from .allowed import Allowed, Verdict
 from .network import TOKEN, written
 from .outcome import Fetched
 
@@ -36,49 +34,24 @@ class Images:
 
     def fetch(self, urls: dict[int, str]) -> Iterator[tuple[int, Fetched]]:
         """urls: by number, as `requestable` gave them."""
-        free = []
-        for number, reason in self._allowed(urls):
-            if reason is None:
-                free.append(number)
+        free: dict[int, Verdict] = {}
+        for number, verdict in self._allowed(urls):
+            if verdict.reason is None:
+                free[number] = verdict
             else:
-                yield number, Fetched(reason=reason)
-        for place, answer in self._fetcher.fetch_all(urls[number] for number in free):
-            number = free[place]
-            reason = answer.reason
-            if reason is None and answer.final_url != urls[number]:
-                reason = next(self._allowed({number: answer.final_url}))[1]
-            yield number, _fetched(answer, reason)
+                yield number, Fetched(reason=verdict.reason, optout=written(verdict.said))
+        numbers = list(free)
+        for place, answer in self._fetcher.fetch_all(urls[number] for number in numbers):
+            number = numbers[place]
+            verdict = free[number]
+            if answer.reason is None and answer.final_url != urls[number]:
+                verdict = next(self._allowed({number: answer.final_url}))[1]
+            yield number, _fetched(answer, verdict)
 
 
-class Allowed:
-    """What robots.txt of the images' hosts allows; each is asked for once."""
+def _fetched(answer: Response, verdict: Verdict) -> Fetched:
+    reason = answer.reason or verdict.reason
 
-    def __init__(self, stage: Download, names: Names | None = None) -> None:
-        self._robots = stage.robots(names)
-        self._lock = threading.Lock()
-        self._asked: dict[str, threading.Event] = {}
-
-    def verdicts(self, urls: dict[int, str]) -> Iterator[tuple[int, str | None]]:
-        """Numbers with the reason why robots.txt forbids them, or None."""
-        if self._robots is None:
-            yield from ((number, None) for number in urls)
-            return
-        robots, fetcher = self._robots
-        origins = {origin(url) for url in urls.values()}
-        with self._lock:
-            mine = origins - self._asked.keys()
-            self._asked |= {each: threading.Event() for each in mine}
-        try:
-            robots.prefetch(mine, fetcher)
-        finally:
-            for each in mine:
-                self._asked[each].set()
-        for each in origins - mine:  # another thread asks
-            self._asked[each].wait()
-        yield from ((number, robots.verdict(url)) for number, url in urls.items())
-
-
-def _fetched(answer: Response, reason: str | None) -> Fetched:
     def header(name: str) -> str | None:
         found = answer.header(name)[-1:]
         return found[0][:MOST_KEPT] if found else None
@@ -92,5 +65,5 @@ def _fetched(answer: Response, reason: str | None) -> Fetched:
         content_type=header("content-type"),
         etag=header("etag"),
         last_modified=header("last-modified"),
-        optout=written(evidence(answer.headers, TOKEN)),
+        optout=written((*verdict.said, *evidence(answer.headers, TOKEN))),
     )

@@ -84,18 +84,21 @@ def _ours(stage: Download, settings: ImageSettings) -> Engine:
 
 
 def _by_img2dataset(stage: Download) -> Engine:
+    from .allowed import Allowed
     from .engine_img2dataset import fetch_with_img2dataset, settings_of
-    from .fetching import Allowed
+    from .network import written
 
     settings, allowed = settings_of(stage), Allowed(stage)
 
     def make(rows: list[Row], wanted: list[int], journal: Journal) -> Iterator[tuple[int, Outcome]]:
         urls, refused = _requestable(rows, wanted)
-        for number, reason in allowed.verdicts(urls):
-            if reason is not None:
-                refused[number] = reason
+        said: dict[int, list[str] | None] = {}
+        for number, verdict in allowed.verdicts(urls):
+            if verdict.reason is not None:
+                refused[number], said[number] = verdict.reason, written(verdict.said)
         for number, reason in refused.items():
-            yield number, outcome(Fetched(reason=reason), ImageSettings(), prepare=prepare)
+            fetched = Fetched(reason=reason, optout=said.get(number))
+            yield number, outcome(fetched, ImageSettings(), prepare=prepare)
         with journal.scratch() as scratch:
             free = {number: url for number, url in urls.items() if number not in refused}
             yield from fetch_with_img2dataset(free, settings, scratch)

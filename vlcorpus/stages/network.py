@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ..net.fetch import Fetcher, Manners
     from ..net.names import Names
     from ..net.optout import Evidence
-    from ..net.robots import Robots
     from ..web.sources.resolve import Reach
 
 TOKEN = "vlcorpus"  # what robots.txt and scoped opt-outs call us
@@ -87,16 +86,6 @@ class Network(Stage):
         refuse = refuse_opted_out(TOKEN) if self.optout == "drop" else None
         gap = (lambda origin: delay) if delay else None
         return Fetcher(self.manners(), limits, accept, refuse, encodings=encodings, delay=gap, names=names)
-
-    def robots(self, names: Names | None = None) -> tuple[Robots, Fetcher] | None:
-        """What robots.txt allows and the fetcher that asks it; None where it is not to be asked."""
-        from ..net.fetch import Fetcher
-        from ..net.robots import ROBOTS_LIMITS, Robots
-
-        if not self.obey_robots:
-            return None
-        fetcher = Fetcher(self.manners(), ROBOTS_LIMITS, names=names)
-        return Robots(fetcher.fetch, TOKEN), fetcher
 
     def reach(self) -> Reach:
         """With these manners, to files named by URL."""

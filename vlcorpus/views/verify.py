@@ -183,7 +183,7 @@ def _strays(ledger: Ledger, root: Path, listed: set[Path], *, own: set[str], fol
         names.sort()
         for name in sorted(files):
             path = Path(folder) / name
-            if path in listed or name in own:
+            if path in listed or name in own or name.startswith(".lock-"):
                 continue
             what = "no commit lists it"
             if name.startswith((TEMPORARY, JOURNAL)) or name.endswith(".tmp"):
