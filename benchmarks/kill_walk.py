@@ -97,7 +97,7 @@ def strike(place: Path, board: Board, points: int, seed: int) -> None:
     with served(place) as world:
         walks = {"folder": known(folder_walk(place))}
         model = shutil.copytree(walks["folder"].walk.home / "corpus" / "probes" / "filter", place / "filter")
-        walks["web"] = known(web_walk(place, world, model=model))
+        walks["web"] = known(web_walk(place, world, model=model, at_once=2))
         board.begin(walks, points, seed)
         while target := board.following():
             own, start = walks[target[1]], time.monotonic()

@@ -47,13 +47,16 @@ def folder_walk(place: Path) -> Walk:
     return _walk(place, "folder", "import", stages, shard_rows=25)
 
 
-def web_walk(place: Path, world: Served, *, model: Path) -> Walk:
-    """The whole walk over the served site, with the embeddings of the probe folder `model`."""
+def web_walk(place: Path, world: Served, *, model: Path, at_once: int = 1) -> Walk:
+    """The whole walk over the served site, with the embeddings of the probe folder `model`.
+
+    at_once: shards that a worker downloads at the same time; of more than one, the order is not foreseen.
+    """
     network = {"allow_private": ["127.0.0.0/8"], "connect_to": list(world.connect_to)}
     exports = "{corpus}/../exports"
     stages: list[dict[str, object]] = [
         {"crawl": {"sources": ["http://world.test/"], "chunk": 3, "contact": CONTACT, "delay": 0, **network}},
-        {"download": {"image_size": 64, "min_image_size": 16, **network}},
+        {"download": {"image_size": 64, "min_image_size": 16, "shards_at_once": at_once, **network}},
         {"embed": {"model": str(model)}},
         {"score": {"score": "similarity"}},
         {"score": {"score": "phash"}},

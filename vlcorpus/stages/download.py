@@ -107,6 +107,10 @@ class Download(Network):
         help="Also ask each host what its tdmrep.json and ai.txt, and robots.txt by crawlers' names, say of AI.",
         panel="Network",
     )
+    shards_at_once: int = setting(
+        2, help="Shards that a worker fetches at the same time, so that slow hosts hold up none.", least=1, most=8,
+        result=False, panel="Network",
+    )  # fmt: skip
     delay: float = setting(
         0.0, help="Least time between two requests to a host.", unit="s", least=0, most=3_600, result=False,
         panel="Network",
@@ -120,7 +124,7 @@ class Download(Network):
 
     @property
     def at_once(self) -> int:  # type: ignore[override]
-        return 2 if self.engine == OWN else 1
+        return self.shards_at_once if self.engine == OWN else 1
 
     def wanted(self) -> tuple[str, ...]:
         return (f"decisions/{self.decision}",) if self.decision is not None else ()
