@@ -7,7 +7,7 @@
 nginx serves the pictures of `pixels.build` from 64 hosts (`nginx.py`). Each round runs in turn, into new folders:
 
     img2dataset          2 processes of 32 threads, webdataset, center_crop, quality 95, sha256
-    exact, good, fast    `vlcorpus import`, then `vlcorpus download --pixels ...` with 2 workers and the same settings
+    exact, good, fast    `vlcorpus download --from LIST --pixels ...` with 2 workers and the same settings
     ..., no robots       the same with --no-obey-robots; img2dataset never asks for robots.txt
 
 for jobs of 200, of --short and of --images images. CPU is user and system time of the client and all its descendants,
@@ -24,11 +24,11 @@ what the longest jobs stored is compared, image by image, as decoded JPEG:
     to peer       PSNR between ours and img2dataset's: median / 5th percentile / least; 99 dB where they are equal
     gold          PSNR to Pillow's antialiased Lanczos of the whole picture, cropped alike: ours minus img2dataset's
 
-Pictures that EXIF turns are left out of the PSNRs, as img2dataset does not turn them. Both use shards of 500 images,
-and of 100 in the job of 200: at least as many as workers, so that all jobs start them all (img2dataset would start its
-processes anew after 5 shards; with 3,000 images it does not). No names are looked up and there is no latency; wall
-seconds say little where clients and nginx share cores. A round takes about 5 minutes on two cores, the comparison 3,
-the pictures 2 once (--cache keeps them).
+Pictures that EXIF turns are left out of the PSNRs, as img2dataset does not turn them; the JPEGs' own loss is in them,
+36 dB on these pictures. Both use shards of 500 images, and of 100 in the job of 200: at least as many as workers, so
+that all jobs start them all (img2dataset would start its processes anew after 5 shards; with 3,000 images it does not).
+No names are looked up and there is no latency; wall seconds say little where clients and nginx share cores. A round
+takes about 5 minutes on two cores, the comparison 3, the pictures 2 once (--cache keeps them).
 """
 
 from __future__ import annotations
@@ -126,10 +126,8 @@ def commands(way: str, chosen: argparse.Namespace, source: Path, out: Path, coun
     mode, _, manners = way.partition(", ")
     sizes = ["--image-size", str(chosen.size), "--resize-mode", "center_crop", "--no-only-if-bigger"]
     more = [*sizes, "--encode-quality", "95", "--pixels", mode, "--allow-private", NETWORK, "--workers", str(WORKERS)]
-    return [
-        [*ours, "import", str(out), str(source), "--shard-rows", str(shard)],
-        [*ours, "download", str(out), *more, *(["--no-obey-robots"] if manners else [])],
-    ]
+    lists = ["--from", str(source), "--shard-rows", str(shard)]
+    return [[*ours, "download", str(out), *lists, *more, *(["--no-obey-robots"] if manners else [])]]
 
 
 def shards(way: str, out: Path) -> Path:

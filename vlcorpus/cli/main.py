@@ -63,7 +63,10 @@ def _stage_command(name: str) -> Callable[..., None]:
     def command(*, corpus: str, workers: int | None, dry_run: bool, json: bool, **values: Any) -> None:
         stages = [_built(cls, values)]
         if name == "download" and values.get("from_list") is not None:
-            stages.insert(0, _built(registry.stage("import"), {"source": values["from_list"]}))
+            told = {"source": values["from_list"], "shard_rows": values.get("shard_rows")}
+            stages.insert(0, _built(registry.stage("import"), told))
+        elif name == "download" and values.get("shard_rows") is not None:
+            raise UsageError("--shard-rows belongs to --from", "the rows of a shard are fixed when a corpus is created")
         if name == "import" and values.get("embeddings"):
             told = {key.removeprefix("embeddings_"): values[key] for key in ("embeddings_model", "embeddings_arrays")}
             stages.append(_built(registry.stage("import-embeddings"), told | {"folders": values["embeddings"]}))
@@ -87,6 +90,9 @@ def _stage_command(name: str) -> Callable[..., None]:
     if name == "download":
         extra["from_list"] = Annotated[
             str | None, typer.Option("--from", metavar="LIST", help="Import this URL list first.")
+        ]
+        extra["shard_rows"] = Annotated[
+            int | None, typer.Option("--shard-rows", min=1, help="With --from: rows of a shard of a new corpus.")
         ]
         extra["sample"] = Annotated[
             int | None,

@@ -13,6 +13,7 @@ for `wake`.
 
 from __future__ import annotations
 
+import resource
 import selectors
 import socket
 import time
@@ -37,7 +38,7 @@ class Multi:
         self._curl: Any = pycurl.CurlMulti()
         self._curl.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self._curl.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
-        self._curl.setopt(pycurl.M_MAXCONNECTS, max(16, concurrency))
+        self._curl.setopt(pycurl.M_MAXCONNECTS, _kept(concurrency))
 
     def add(self, wire: Wire) -> None:
         self._wires[wire.curl] = wire
@@ -118,3 +119,9 @@ class Multi:
 
     def _on_timer(self, milliseconds: int) -> None:
         self._due = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+
+
+def _kept(concurrency: int) -> int:
+    """Connections that stay open for further requests: as many as hosts in turn may want, and descriptors allow."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(16, min(4 * concurrency, descriptors // 4)) if descriptors > 0 else max(16, 4 * concurrency)
