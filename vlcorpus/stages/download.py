@@ -79,7 +79,7 @@ class Download(Network):
     only_if_bigger: bool = setting(True, help="Never enlarge.", panel="Images")
     pixels: str = setting(
         "good",
-        help="good: upright sRGB, near an ideal reduction; fast: cheaper and less sharp; exact: img2dataset's bytes.",
+        help="good: upright, sRGB, near an ideal reduction; fast: a little cheaper; exact: img2dataset's bytes.",
         choices=("good", "fast", "exact"),
         panel="Images",
     )
