@@ -81,12 +81,14 @@ def web_walk(place: Path, world: Served, *, model: Path, at_once: int = 1) -> Wa
         {"compare": {"probes": ["raw", "filtered"], "suite": "exam", "baseline": "raw"}},
         {"report": {"decision": "filtered", "suite": "exam", "truth": str(place / "world" / "planted.jsonl")}},
     ]
-    return _walk(place, "web", "crawl", stages, shard_rows=40)
+    return _walk(place, "web", "crawl", stages, shard_rows=40, at_once=at_once)
 
 
-def _walk(place: Path, name: str, gathers: str, stages: list[dict[str, object]], *, shard_rows: int) -> Walk:
+def _walk(
+    place: Path, name: str, gathers: str, stages: list[dict[str, object]], *, shard_rows: int, at_once: int = 1
+) -> Walk:
     recipe = place / f"{name}.yaml"
     plain = json.loads(json.dumps({"shard_rows": shard_rows, "stages": stages}))  # no list is shared: no anchors
     recipe.write_text(yaml.safe_dump(plain, sort_keys=False), "utf-8")
     home = place / f"home-{name}"
-    return Walk(gathers, ("-m", "vlcorpus", "run", str(recipe), str(home / "corpus")), home)
+    return Walk(gathers, ("-m", "vlcorpus", "run", str(recipe), str(home / "corpus")), home, at_once)
