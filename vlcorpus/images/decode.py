@@ -103,12 +103,10 @@ def read(
     `scale` says how much smaller (1, 2, 4 or 8 times) a JPEG may be decoded.
     """
     with quiet():
-        opened = look(body, max_pixels)
+        opened = _wanted(body, max_pixels, check)
         if isinstance(opened, Refused):
             return opened
         image, head = opened
-        if check is not None and (refused := check(head)) is not None:
-            return refused
         if isinstance(image, Plain):
             smaller = scale(head) if scale is not None and head.format == "jpeg" else 1
             picture = _plain_pixels(body, image, head, background, smaller)
@@ -126,16 +124,22 @@ def check_whole(
 ) -> tuple[Header, bytes | None] | Refused:
     """The header and the EXIF block of a body that is not cut, decoding only what cannot be told otherwise."""
     with quiet():
-        opened = look(body, max_pixels)
+        opened = _wanted(body, max_pixels, check)
         if isinstance(opened, Refused):
             return opened
         image, head = opened
-        if check is not None and (refused := check(head)) is not None:
-            return refused
         if isinstance(image, Plain):
             return head, image.exif
         picture = pixels(body, image, head, max_pixels, WHITE)
         return picture if isinstance(picture, Refused) else (head, picture.exif)
+
+
+def _wanted(body: bytes, max_pixels: int, check: Callable[[Header], Refused | None] | None) -> Opened | Refused:
+    """As `look`, unless `check` refuses on the header. Call within `quiet`."""
+    opened = look(body, max_pixels)
+    if isinstance(opened, Refused) or check is None:
+        return opened
+    return check(opened[1]) or opened
 
 
 def look(body: bytes, max_pixels: int) -> Opened | Refused:

@@ -63,6 +63,8 @@ def outcome(
 ) -> Outcome:
     """prepare: as images.prepare.prepare. blocklist: what it holds is not even decoded, and its hash not told.
     expected: (hash, hex digest) that the bytes must have. boxes: parts to blur."""
+    from ..images.decode import Refused
+
     row: Row = {
         "status": SUCCESS,
         "error_message": None,
@@ -78,8 +80,6 @@ def outcome(
         return Outcome(row=failed(row, DOWNLOAD, fetched.reason, fetched.message))
     if blocklist is not None and blocklist.holds(fetched.body):
         return Outcome(row=failed(row | {"etag": None}, DOWNLOAD, BLOCKED, "its hash is on a blocklist"))
-    from ..images.decode import Refused
-
     row["original_bytes"] = len(fetched.body)
     if expected is not None:
         kind, wanted = expected

@@ -25,6 +25,7 @@ import pycurl
 from vlcorpus.net.address import networks, refusal
 from vlcorpus.net.response import Manners
 from vlcorpus.net.url import requestable
+from vlcorpus.net.verdict import reason_of
 from vlcorpus.net.wire import ca_file
 
 Headers = Sequence[tuple[str, str]]
@@ -36,19 +37,6 @@ MAX_HEADER_BYTES = 65_536
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _BUFFER = 524_288
 _MIN_BYTES_PER_SECOND = 1_024
-
-_REASONS = {
-    pycurl.E_COULDNT_RESOLVE_HOST: "dns_failure",
-    pycurl.E_COULDNT_CONNECT: "connect_failure",
-    pycurl.E_OPERATION_TIMEDOUT: "timeout",
-    pycurl.E_PARTIAL_FILE: "truncated_body",
-    pycurl.E_GOT_NOTHING: "connection_reset",
-    pycurl.E_RECV_ERROR: "connection_reset",
-    pycurl.E_SEND_ERROR: "connection_reset",
-    pycurl.E_SSL_CONNECT_ERROR: "tls_failure",
-    pycurl.E_PEER_FAILED_VERIFICATION: "tls_failure",
-    pycurl.E_SSL_CACERT_BADFILE: "tls_failure",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +134,7 @@ class Transfer:
             return None if self._status is not None else "bad_response"
         if code == pycurl.E_COULDNT_CONNECT and self._refused:
             return "private_address"
-        return _REASONS.get(code, "bad_response")
+        return reason_of(code, "", answered=False)[0]
 
     def _perform(self) -> int:
         """In a multi handle, because curl's own loop would hold back a Ctrl-C until the server sends something."""
