@@ -374,6 +374,13 @@ def test_robots_txt_of_the_images_host_is_obeyed(tmp_path: Path) -> None:
         assert (through["reason"], through["final_url"]) == ("robots_denied", urls["no"])
         ignored = fetch_list(tmp_path / "ignore", urls, obey_robots=False)
         assert {row["reason"] for row in ignored.values()} == {None}
+        away = fetch_list(
+            tmp_path / "away", {"private": "http://10.0.0.1/a.jpg", "dead": "http://nowhere.invalid/a.jpg"}
+        )
+        assert {name: row["reason"] for name, row in away.items()} == {
+            "private": "private_address",
+            "dead": "dns_failure",
+        }
         server.put("/robots.txt", b"", status=503)
         assert fetch_list(tmp_path / "down", {"yes": urls["yes"]})["yes"]["reason"] == "robots_unreachable"
 

@@ -28,7 +28,8 @@ def foretell(plan: Plan, *, sample: int | None, workers: int, as_json: bool) -> 
     def told(name: str, values: Range | None, words: Callable[[float], str]) -> tuple[str, str, str]:
         if values is None:
             return name, "not known", ""
-        return name, words(values.middle), f"{words(values.low)} to {words(values.high)}"
+        interval = f"{words(values.low)} to {words(values.high)}" if values.low < values.high else ""
+        return name, words(values.middle), interval
 
     basis = f"by {found.basis}" + (f" of {output.count(found.of)}" if found.of else "")
     lines = [

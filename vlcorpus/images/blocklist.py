@@ -85,4 +85,5 @@ def _hashes(path: Path, sizes: Sequence[int]) -> Iterator[bytes]:
                     raise UsageError(f"line {number} of {path} is no hash", f"a hash has {wanted} hex characters")
                 yield bytes.fromhex(found[1])
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
+        why = (error.strerror or str(error)).lower()
+        raise UsageError(f"cannot read {path}: {why}", "name a text file with one hash a line") from None

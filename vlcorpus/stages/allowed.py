@@ -2,7 +2,7 @@
 
     allowed = Allowed(stage)
     for number, verdict in allowed.verdicts({0: "https://example.com/a.jpg"}):
-        verdict.reason       None, "robots_denied", "robots_unreachable" or "optout"
+        verdict.reason       None, "robots_denied", "robots_unreachable", "optout", or why no host was reached at all
         verdict.said         evidence, to stand beside that of the answer's headers
 
 Each file of an origin is asked for once, also where several threads want it at the same time. What a site's files say
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from ..net.fetch import Fetcher
 from ..net.optout import IMAGE, Evidence, denied
-from ..net.robots import ROBOTS_LIMITS, Robots
-from ..net.sitefiles import PATHS, SiteFiles
+from ..net.robots import ROBOTS_LIMITS, ROBOTS_UNREACHABLE, Robots
+from ..net.sitefiles import MAX_ORIGINS, PATHS, SiteFiles
 from ..net.url import origin
 from .network import TOKEN
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from ..net.names import Names
     from ..net.response import Response
     from .download import Download
+
+
+# Said of a host to which there was no way, rather than that its robots.txt could not be had.
+_NO_WAY = frozenset(("private_address", "dns_failure", "connect_failure", "tls_failure"))
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Allowed:
         seen = self._sites.learn if self._sites is not None else None
         self._robots = Robots(self._fetcher.fetch, TOKEN, seen) if stage.obey_robots else None
         self._lock = threading.Lock()  # of all below, and of what robots and sites know
-        self._known: set[str] = set()
+        self._known: dict[str, str | None] = {}  # origin -> why there was no way to it; the latest MAX_ORIGINS
         self._asking: dict[str, threading.Event] = {}
 
     def verdicts(self, urls: dict[int, str]) -> Iterator[tuple[int, Verdict]]:
@@ -68,6 +72,8 @@ class Allowed:
             found = self._sites.evidence(url, image=True)
             said = tuple(replace(each, source=each.source.removeprefix(IMAGE)) for each in found)
         reason = self._robots.verdict(url) if self._robots is not None else None
+        if reason == ROBOTS_UNREACHABLE:
+            reason = self._known.get(origin(url)) or reason
         if reason is None and self._drops and said:
             reason = denied(said)
         return Verdict(reason, said)
@@ -75,16 +81,18 @@ class Allowed:
     def _ask(self, origins: set[str]) -> None:
         """Have the files of these origins, those that another thread asks for included."""
         with self._lock:
-            mine = sorted(origins - self._known - self._asking.keys())
+            mine = sorted(origins - self._known.keys() - self._asking.keys())
             others = [self._asking[each] for each in origins & self._asking.keys()]
             self._asking |= {each: threading.Event() for each in mine}
         try:
             self._fetch(mine)
         finally:
             with self._lock:
-                self._known.update(mine)
                 for each in mine:
+                    self._known.setdefault(each)
                     self._asking.pop(each).set()
+                while len(self._known) > max(MAX_ORIGINS, len(origins)):
+                    del self._known[next(iter(self._known))]
         for event in others:
             event.wait()
 
@@ -95,6 +103,8 @@ class Allowed:
             with self._lock:
                 if path == PATHS[0] and self._robots is not None:
                     self._robots.learn(site, response)
+                    if response.reason in _NO_WAY:
+                        self._known[site] = response.reason
                 elif self._sites is not None:
                     self._sites.learn(site + path, _status(response), response.body)
 
