@@ -35,7 +35,7 @@ app = typer.Typer(
 
 CorpusPath = Annotated[str, typer.Argument(metavar="CORPUS", help="Folder of the corpus.", show_default=False)]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes; one per core if not given.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and do nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 _PANELS = {
