@@ -15,6 +15,7 @@ from typing import Any
 from .. import spec
 from ..corpus import Corpus
 from ..errors import UsageError, nearest
+from . import scorers
 from .base import Stage
 
 # In the order of the walk. Modules are named after their verb.
@@ -97,8 +98,12 @@ def maker(corpus: Corpus, layer: str, asker: Stage) -> Stage | None:
         return made_before
     values: dict[str, Any] = {}
     if head == "scores":
+        if tail not in scorers.kinds() or scorers.scorer(tail).needed:
+            return None
         values["score"] = tail
-    if head == "embeddings" or tail == "similarity":
+        if "model" in scorers.scorer(tail).reads:
+            values["model"] = model
+    if head == "embeddings":
         values["model"] = model
     made = spec.build(cls, values, where=cls.name)
     return made if made.made() == layer else None
@@ -128,7 +133,7 @@ def _made_before(corpus: Corpus, layer: str, cls: type[Stage]) -> Stage | None:
         stats = place.stats(unit)
         if stats is not None and stats.get("stage") in makers:
             made = recorded(corpus, stats)
-            if layer == "scores/similarity":  # of the same embeddings, also where there are more of them now
+            if cls.name == "score" and stats["source"].startswith("embeddings/"):  # the same, though there are more now
                 made = replace(made, model=made.model or stats["source"].partition("/")[2])  # type: ignore[call-arg, attr-defined]
             return made
     return None

@@ -1,117 +1,172 @@
 """score: named columns, written once, decided on as often as one likes.
 
-vlcorpus score CORPUS similarity        cosine of image and text embedding
-vlcorpus score CORPUS phash             perceptual hash of the stored image
+    vlcorpus score CORPUS similarity                        cosine of image and text embedding
+    vlcorpus score CORPUS similarity --model M --named m    beside it, by another model: scores/similarity-m
+    vlcorpus score CORPUS phash                             perceptual hash of the stored image
+
+Each score is a file of stages/scorers/; its columns are declared in schemas/score-<kind>.json. The stats of every unit
+say whose rows they are (`of`: images or candidates) and, of a score by a model, which weights gave it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+from .. import spec
 from ..corpus import Corpus, Layer
-from ..errors import CorpusError
+from ..errors import CorpusError, UsageError
 from ..spec import setting
-from . import models
-from .base import Stage, Tell, Work
+from . import models, scorers
+from .base import ALL, Stage, Tell, UnitCommit, Work
+from .scorers.base import AllShards, OneShard, Scored, Scorer
+
+_NAMED = re.compile(r"[a-z0-9][a-z0-9_]{0,39}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score(Stage):
-    """Compute a score of every pair that has an image."""
+    """Compute a score of every pair: of its image and words, of its image, or of its words alone."""
 
     name = "score"
     makes = "scores"
 
-    score: str = setting(help="Which score.", choices=("similarity", "phash"), positional=True)
+    score: str = setting(help="Which score.", choices=scorers.kinds(), positional=True)
+    named: str | None = setting(None, help="Name of the score, beside others of its kind: scores/SCORE-NAMED.")
     model: str | None = setting(
         None,
-        help="Whose embeddings (similarity only); the only ones if not given.",
+        help="Whose embeddings, or what encodes (scores by a model); the only ones if not given.",
         result=False,  # the embeddings are an input
         path=True,
     )
+    device: str = setting("cpu", help="Where to compute, as cpu or cuda.", result=False)
+    batch_size: int | None = setting(
+        None, help="Images encoded at once, or rows of a random batch (negcliploss).", least=1
+    )
+    weights: str | None = setting(
+        None, help="File of a head's weights on CLIP embeddings (aesthetic, nsfw, head).", path=True
+    )
+    head: str | None = setting(None, help="A head of your own, as package.module:function or an installed name (head).")
+    near: str | None = setting(
+        None, help="What is near: a folder of images, .npy of embeddings, or a corpus (normsim).", path=True
+    )
+    norm: str = setting("inf", help="Norm over the near ones (normsim).", choices=("inf", "2"))
+    batches: int = setting(10, help="Random batches to average over (negcliploss).", least=1, most=1_000)
+    temperature: float | None = setting(
+        None, help="Temperature of the loss; the model's own, or 0.01, if not given (negcliploss).", least=1e-4, most=1
+    )
+    clusters: int | None = setting(None, help="How many clusters (clusters).", least=2)
+    references: str | None = setting(None, help=".npy of reference centroids (nearest).", path=True)
+    terms: str | None = setting(
+        None, help="File of terms, one a line, or folder of one for each language (entities, metaclip).", path=True
+    )
+    limit: int | None = setting(None, help="Pairs that a term keeps in the mean (metaclip).", least=1)
+    detector: str = setting("cld2", help="Language detector (language).", choices=("cld2", "cld3", "fasttext"))
+    columns: tuple[str, ...] = setting((), help="Columns to fuse (fused).")
+    shares: tuple[float, ...] = setting((), help="Weight of each column (fused).")
+    seed: int = setting(0, help="Seed of random draws and batches.", least=0)
 
     @property
-    def follows(self) -> str:  # type: ignore[override]
-        return "embeddings" if self.score == "similarity" else "shards"
+    def scorer(self) -> Scorer:
+        return scorers.scorer(self.score)
+
+    @property
+    def follows(self) -> str | None:  # type: ignore[override]
+        return None if self.scorer.whole else self.scorer.follows
+
+    @property
+    def libraries(self) -> tuple[str, ...]:  # type: ignore[override]
+        return self.scorer.libraries
 
     def made(self) -> str:
-        return f"scores/{self.score}"
+        return scorers.layer_of(self.score, self.named)
+
+    def wanted(self) -> tuple[str, ...]:
+        needs = self.scorer.needs(self)
+        return (self.scorer.follows, *needs) if self.scorer.whole else needs
 
     def followed(self, corpus: Corpus) -> Layer:
-        return models.embedded(corpus, self.model) if self.score == "similarity" else corpus.layer("shards")
+        """The layer whose shards are scored."""
+        follows = self.scorer.follows
+        return models.embedded(corpus, self.model) if follows == "embeddings" else corpus.layer(follows)
 
     def units(self, corpus: Corpus) -> Sequence[str]:
+        if self.scorer.whole:
+            return (ALL,)
         units = self.followed(corpus).units()
-        if not units and corpus.layer("shards").units():
+        if not units and self.scorer.follows == "embeddings" and corpus.layer("shards").units():
             raise CorpusError(
                 f"no {self.followed(corpus).name} in {corpus.path}",
                 f"make them: `vlcorpus embed {corpus.path} --model {self.model}`",
             )
         return units
 
+    def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
+        found = {}
+        for name in (*self.scorer.needs(self), *((self.scorer.follows,) if self.scorer.whole else ())):
+            layer = self.followed(corpus) if name == self.scorer.follows else corpus.layer(name)
+            found[layer.name] = layer.digest_all()
+        if not self.scorer.whole:
+            source = self.followed(corpus)
+            found[source.name] = source.digest(unit)
+        return found | self.scorer.inputs(self, corpus)
+
+    def check(self, corpus: Corpus) -> None:
+        if self.named is not None and not _NAMED.fullmatch(self.named):
+            raise UsageError(f"a score cannot be named {self.named!r}", "use small letters, digits and _, up to 40")
+        read = {"score", "named", "seed", *self.scorer.reads, *self.scorer.needed}
+        for each in spec.settings_of(type(self)):
+            given = getattr(self, each.name) != each.default
+            if given and each.name not in read:
+                raise UsageError(f"{self.score} does not read {each.option}", "leave it away")
+        for name in self.scorer.needed:
+            if getattr(self, name) in (None, ()):
+                raise UsageError(f"{self.score} needs --{name.replace('_', '-')}", "see `vlcorpus score --help`")
+        self.scorer.check(self, corpus)
+
     def open(self, corpus: Corpus) -> Work:
-        from ..io import table
+        work = self.scorer.open(self, corpus)
+        return (
+            self._whole(corpus, cast(AllShards, work))
+            if self.scorer.whole
+            else self._each(corpus, cast(OneShard, work))
+        )
 
-        columns = {"similarity": _similarity, "phash": _phash}[self.score](corpus, self.followed(corpus))
-        name = f"score-{self.score}"
-
+    def _each(self, corpus: Corpus, work: OneShard) -> Work:
         def score(unit: str, tell: Tell) -> None:
+            scored = work(unit, tell)
             with self.commit(corpus, unit) as commit:
-                made = table.from_columns(columns(unit, tell), name)
-                table.write(commit, f"{unit}.parquet", made, name)
-                commit.finish(seen=len(made), kept=len(made), source=self.followed(corpus).name)
+                self._write(corpus, commit, scored)
 
         return score
 
+    def _whole(self, corpus: Corpus, work: AllShards) -> Work:
+        def score(unit: str, tell: Tell) -> None:
+            layer, shards, inputs = self.layer(corpus), self.followed(corpus).units(), self.inputs(corpus, unit)
+            rows = 0
+            about: dict[str, Any] = {}
+            with UnitCommit(self, corpus, layer, unit, inputs) as commit:
+                for shard, scored in work(shards, tell):
+                    with UnitCommit(self, corpus, layer, shard, inputs | {"shard": shard}) as part:
+                        rows += self._write(corpus, part, scored)
+                    about = dict(scored.about)
+                    tell(rows, rows)
+                commit.finish(seen=rows, kept=rows, **self._about(corpus, about))
 
-def _similarity(corpus: Corpus, embeddings: Layer) -> Callable[[str, Tell], dict[str, Any]]:
-    import numpy as np
-    import pyarrow as pa
+        return score
 
-    from ..io import table, vectors
-    from ..scores.similarity import cosine
+    def _write(self, corpus: Corpus, commit: UnitCommit, scored: Scored) -> int:
+        from ..io import table
 
-    def columns(unit: str, tell: Tell) -> dict[str, Any]:
-        image_ND = vectors.read(embeddings.path(f"img_emb/img_emb_{unit}.npy"))
-        text_ND = vectors.read(embeddings.path(f"text_emb/text_emb_{unit}.npy"))
-        about = table.read(
-            embeddings.path(f"metadata/metadata_{unit}.parquet"), "embeddings-metadata", only=["uid"]
-        ).column("uid")
-        if not len(image_ND) == len(text_ND) == len(about):
-            raise CorpusError(
-                f"{embeddings.name} {unit}: {len(image_ND)} images, {len(text_ND)} texts, {len(about)} rows",
-                f"run `vlcorpus verify {corpus.path}`",
-            )
-        similarity = cosine(image_ND, text_ND)
-        return {
-            "uid": pa.array([bytes.fromhex(uid) for uid in about.to_pylist()], pa.binary(16)),
-            "similarity": pa.array(similarity, pa.float32(), mask=~np.isfinite(similarity)),
-        }
+        name = scorers.table_of(self.made())
+        made = table.from_columns(scored.columns, name)
+        table.write(commit, f"{commit.unit}.parquet", made, name)
+        commit.finish(seen=len(made), kept=len(made), **self._about(corpus, scored.about))
+        return len(made)
 
-    return columns
-
-
-def _phash(corpus: Corpus, shards: Layer) -> Callable[[str, Tell], dict[str, Any]]:
-    import pyarrow as pa
-
-    from ..images.decode import Refused, decode
-    from ..images.phash import phash
-    from .samples import stored
-
-    def columns(unit: str, tell: Tell) -> dict[str, Any]:
-        uids: list[bytes] = []
-        hashes: list[int | None] = []
-        last, value = "", None
-        for pair in stored(corpus, unit):
-            if pair.image_key != last:
-                picture = decode(pair.body)
-                value = None if isinstance(picture, Refused) else phash(picture.rgb)
-                last = pair.image_key
-            uids.append(pair.uid)
-            hashes.append(value)
-            tell(len(uids), len(uids))
-        return {"uid": pa.array(uids, pa.binary(16)), "phash": pa.array(hashes, pa.uint64())}
-
-    return columns
+    def _about(self, corpus: Corpus, said: Any) -> dict[str, Any]:
+        source = self.followed(corpus)
+        model = source.name.partition("/")[2] if self.scorer.follows == "embeddings" else None
+        return {"of": self.scorer.of, "source": source.name, "model": model} | dict(said)

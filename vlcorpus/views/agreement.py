@@ -19,6 +19,7 @@ import numpy as np
 from ..corpus import Corpus, Layer
 from ..errors import VlcorpusError
 from ..io import table, tar, vectors
+from ..stages import scorers
 from ..stages.samples import IMAGES
 from .finding import Ledger
 from .layers import ALL, stats_or_none
@@ -162,10 +163,9 @@ def _embeddings(ledger: Ledger, layer: Layer, shard: str, good: list[Row]) -> No
 
 
 def _scores(ledger: Ledger, corpus: Corpus, layer: Layer, shard: str, good: list[Row]) -> None:
-    name = layer.name.partition("/")[2]
-    found = _aligned(ledger, layer, shard, f"score-{name}", good)
+    found = _aligned(ledger, layer, shard, scorers.table_of(layer.name), good)
     stats = stats_or_none(layer, shard)
-    if not found or stats is None or name != "similarity":
+    if not found or stats is None or scorers.kind_of(layer.name) != "similarity":
         return
     source = corpus.layer(str(stats.get("source")))
     if stats_or_none(source, shard) is None:
@@ -202,7 +202,7 @@ def _given_scores(ledger: Ledger, corpus: Corpus) -> None:
             try:
                 path = corpus.layer("candidates").path(f"{shard}.parquet")
                 wanted = table.read(path, "candidates", only=["uid"]).column("uid")
-                found = table.read(layer.path(f"{shard}.parquet"), f"score-{score}", only=["uid"]).column("uid")
+                found = table.read(layer.path(f"{shard}.parquet"), scorers.table_of(score), only=["uid"]).column("uid")
             except VlcorpusError:
                 continue  # told when the files were read on their own
             if not found.equals(wanted):

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..corpus import Corpus, Layer
 from ..errors import CorpusError
+from ..stages import scorers
 
 ALL = "all"
 SINGLE = ("candidates", "shards")
@@ -111,7 +112,7 @@ def table_of(layer: str, output: str) -> str | None:
         return "exports"
     folder = Path(output).parent.as_posix().removeprefix(".")
     if head(layer) == "scores":
-        return f"score-{layer.partition('/')[2]}"
+        return scorers.table_of(layer)
     if head(layer) == "evaluations":
         return "answers"
     for kind in _KINDS:

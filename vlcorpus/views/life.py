@@ -15,6 +15,7 @@ from typing import Any
 from ..corpus import Corpus
 from ..errors import CorpusError
 from ..io import table
+from ..stages import scorers
 from ..stages.export_formats import format_of, holder
 from .find import Found, Refused, places
 from .judging import Judgement, judgement
@@ -199,8 +200,8 @@ def _scores(corpus: Corpus, place: Found) -> dict[str, Any]:
         layer = corpus.layer(f"scores/{score}")
         if layer.stats(place.shard) is None:
             continue
-        values = _row(layer.path(f"{place.shard}.parquet"), f"score-{score}", place.uid) or {}
-        if (layer.stats(place.shard) or {}).get("of") == "candidates":  # columns of many lists; this one has a few
+        values = _row(layer.path(f"{place.shard}.parquet"), scorers.table_of(score), place.uid) or {}
+        if score == scorers.LIST:  # columns of many lists; this one has a few
             values = {f"{score}.{name}": value for name, value in values.items() if name != "uid" and value is not None}
         found |= {name: value for name, value in values.items() if name != "uid"}
     return found
