@@ -19,7 +19,8 @@ import pytest
 
 from vlcorpus import schema
 from vlcorpus.errors import UsageError
-from vlcorpus.expression import compile
+from vlcorpus.expression import compile, compile_value, conjuncts, is_column, names, written
+from vlcorpus.expression.kinds import Kind
 from vlcorpus.expression.parse import DEEPEST, parse
 from vlcorpus.expression.tokens import LONGEST
 
@@ -430,7 +431,7 @@ def test_canonical_text(text: str, canonical: str | None) -> None:
         ("width between 1 or 2", "and was expected after between", ""),
         ("url == '\ud800'", "not a character of Unicode (character 9", ""),
         ("__import__('os')", "no function '__import__'", "known: "),
-        ("width.real > 1", "is not understood", ""),
+        ("width.real > 1", "there is no column 'width.real'", ""),
         ("width[0] > 1", "is not understood (character 6", "parentheses"),
         ("(" * (DEEPEST + 1) + "reliable" + ")" * (DEEPEST + 1), "nested deeper than", ""),
         ("not " * 5000 + "x", "10,000", "divide"),
@@ -685,3 +686,54 @@ def test_the_first_example_is_an_expression() -> None:
     assert first
     table = documented_rows()
     assert compile(first[1], table.schema).mask(table).to_pylist() == [True, False, False, False]
+
+
+def test_answers_tell_missing_from_no() -> None:
+    rows = pa.table({"width": pa.array([1, None, 9], pa.int32())})
+    found = compile("width > 5", rows.schema)
+    assert found.answers(rows).to_pylist() == [False, None, True]
+    assert found.mask(rows).to_pylist() == [False, False, True]
+    assert compile("not width > 5", rows.schema).answers(rows.slice(1)).to_pylist() == [None, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "values"),
+    [
+        ("width", Kind.INTEGER, [4, None]),
+        ("width / 8", Kind.NUMBER, [0.5, None]),
+        ('lower("A")', Kind.TEXT, ["a", "a"]),
+        ("domain(url)", Kind.TEXT, ["a.example", ""]),
+        ("width > 3", Kind.TRUTH, [True, None]),
+        ("`a.b-c`", Kind.NUMBER, [0.5, None]),
+        ("a.b", Kind.INTEGER, [1, 2]),
+    ],
+)
+def test_any_value_can_be_asked_for(text: str, kind: Kind, values: list[object]) -> None:
+    rows = pa.table(
+        {
+            "width": pa.array([4, None], pa.int32()),
+            "url": ["https://A.example/1", "x"],
+            "a.b-c": pa.array([0.5, float("nan")]),
+            "a.b": [1, 2],
+        }
+    )
+    found = compile_value(text, rows.schema)
+    assert found.kind is kind and found.values(rows).to_pylist() == values
+    assert found.values(rows.slice(0, 0)).to_pylist() == []
+    assert str(compile_value(str(found), rows.schema)) == str(found)
+    with pytest.raises(UsageError):
+        compile_value("nothing", rows.schema)
+
+
+def test_conditions_joined_by_and_come_apart() -> None:
+    assert conjuncts("a > 1 and (b < 2 or c) and not (d and e)") == ("a > 1", "b < 2 or c", "not (d and e)")
+    assert conjuncts("a or b and c") == ("a or b and c",)
+    assert conjuncts("(a and (b and c))") == ("a", "b", "c")
+
+
+def test_columns_are_named_before_they_are_known() -> None:
+    text = 'min(a, b + `c d`) >= -e.f and not (g in (1, 2) or h between i and 3) and missing(j) and domain(k) == "a"'
+    assert names(text) == ("a", "b", "c d", "e.f", "g", "h", "i", "j", "k")
+    assert names("1 == 1") == () and names("a == a") == ("a",)
+    assert is_column("a") and is_column("(a.b)") and not is_column("a + 0")
+    assert written(" a>1   AND b ") == "a > 1 and b"

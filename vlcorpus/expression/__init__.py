@@ -21,16 +21,17 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from vlcorpus.expression.parse import parse
+from vlcorpus.expression.tree import Column, Junction, columns_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from vlcorpus.expression.build import Predicate
+    from vlcorpus.expression.build import Predicate, Value
+
+How = Callable[[str], str | None]
 
 
-def compile(
-    text: str, columns: Mapping[str, str] | pa.Schema, how: Callable[[str], str | None] | None = None
-) -> Predicate:
+def compile(text: str, columns: Mapping[str, str] | pa.Schema, how: How | None = None) -> Predicate:
     """A condition on tables that have these columns.
 
     columns: names and types, as vlcorpus.schema or Arrow names types ("int32", "list<string>"). how: for a column that
@@ -38,6 +39,37 @@ def compile(
     """
     from vlcorpus.expression.build import build
 
+    return build(parse(text), _types(columns), how)
+
+
+def compile_value(text: str, columns: Mapping[str, str] | pa.Schema, how: How | None = None) -> Value:
+    """Any value of a row, as `width * height` or `domain(url)`: its `kind` says what comes out."""
+    from vlcorpus.expression.build import build_value
+
+    return build_value(parse(text), _types(columns), how)
+
+
+def conjuncts(text: str) -> tuple[str, ...]:
+    """The conditions that `and` joins at the top, each as its own text: ("a > 1", "b or c") of "a > 1 and (b or c)"."""
     tree = parse(text)
-    types = dict(columns) if isinstance(columns, Mapping) else {field.name: str(field.type) for field in columns}
-    return build(tree, types, how)
+    parts = tree.operands if isinstance(tree, Junction) and tree.word == "and" else (tree,)
+    return tuple(str(part) for part in parts)
+
+
+def written(text: str) -> str:
+    """An expression as str() writes it: however it was spaced."""
+    return str(parse(text))
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The columns that an expression names, whether or not they are there."""
+    return columns_of(parse(text))
+
+
+def is_column(text: str) -> bool:
+    """Whether an expression is nothing but a column's name."""
+    return isinstance(parse(text), Column)
+
+
+def _types(columns: Mapping[str, str] | pa.Schema) -> dict[str, str]:
+    return dict(columns) if isinstance(columns, Mapping) else {field.name: str(field.type) for field in columns}

@@ -54,45 +54,71 @@ class Built:
         return f"{shown(self.node)} is {self.kind.value}"
 
 
-class Predicate:
-    """A condition. columns: the names it reads, in the order they stand. str() is its text for fingerprints."""
+class Value:
+    """What is computed of each row. columns: the names it reads, in the order they stand; kind: what comes out. str()
+    is its text for fingerprints."""
 
-    def __init__(self, text: str, columns: Mapping[str, Kind], run: Callable[[Frame], kernels.Values]) -> None:
+    def __init__(
+        self, text: str, columns: Mapping[str, Kind], kind: Kind, run: Callable[[Frame], kernels.Values]
+    ) -> None:
         self._text = text
         self._kinds = dict(columns)
+        self.kind = kind
         self._run = run
 
     def __str__(self) -> str:
         return self._text
 
     def __repr__(self) -> str:
-        return f"<Predicate {self._text}>"
+        return f"<{type(self).__name__} {self._text}>"
 
     @property
     def columns(self) -> tuple[str, ...]:
         return tuple(self._kinds)
 
-    def mask(self, table: pa.Table | pa.RecordBatch) -> pa.BooleanArray:
-        """Whether each row is kept, without nulls. Raises UsageError if a column is missing or of another kind."""
+    def values(self, table: pa.Table | pa.RecordBatch) -> pa.Array:
+        """One value a row, null where it is missing: bool, int64, float64 (never NaN), string, or int64 microseconds.
+        Raises UsageError if a column is missing or of another kind."""
         if isinstance(table, pa.RecordBatch):
             return self._of(table)
-        masks = [self._of(batch) for batch in table.to_batches()] if table.num_columns else []
-        return pa.concat_arrays(masks) if masks else self._of_rows(Frame({}, {}, table.num_rows))
+        found = [self._of(batch) for batch in table.to_batches()] if table.num_columns else []
+        if not found:
+            return self._of_rows(Frame({}, {}, table.num_rows))
+        return found[0] if len(found) == 1 else pa.concat_arrays(found)
 
-    def _of(self, batch: pa.RecordBatch) -> pa.BooleanArray:
+    def _of(self, batch: pa.RecordBatch) -> pa.Array:
         return self._of_rows(Frame.of(batch, self._kinds))
 
-    def _of_rows(self, frame: Frame) -> pa.BooleanArray:
+    def _of_rows(self, frame: Frame) -> pa.Array:
         if not frame.rows:
-            return pa.array([], pa.bool_())
-        return kernels.array(self._run(frame), frame.rows).fill_null(False)
+            return pa.array([], kernels.TYPES[self.kind])
+        return kernels.array(self._run(frame), frame.rows)
+
+
+class Predicate(Value):
+    """A condition."""
+
+    def answers(self, table: pa.Table | pa.RecordBatch) -> pa.BooleanArray:
+        """Whether it holds of each row; null where it cannot be said, because a value is missing."""
+        return self.values(table)
+
+    def mask(self, table: pa.Table | pa.RecordBatch) -> pa.BooleanArray:
+        """Whether each row is kept, without nulls."""
+        return self.values(table).fill_null(False)
 
 
 def build(tree: Node, types: Mapping[str, str], how: Callable[[str], str | None] | None) -> Predicate:
     """Raises UsageError for unknown names and for types that do not go together."""
     builder = _Builder(types, how)
     built = builder.truth(tree, "an expression is")
-    return Predicate(str(tree), builder.columns, built.run)
+    return Predicate(str(tree), builder.columns, built.kind, built.run)
+
+
+def build_value(tree: Node, types: Mapping[str, str], how: Callable[[str], str | None] | None) -> Value:
+    """The same of any kind of value."""
+    builder = _Builder(types, how)
+    built = builder.build(tree)
+    return Value(str(tree), builder.columns, built.kind, built.run)
 
 
 class _Builder:

@@ -19,13 +19,14 @@ from vlcorpus.expression.kinds import Kind, kind_of
 
 Values = Any  # a pa.Array or pa.Scalar
 
-_TYPES = {
+TYPES = {  # of what is computed
     Kind.TRUTH: pa.bool_(),
     Kind.INTEGER: pa.int64(),
     Kind.NUMBER: pa.float64(),
     Kind.TEXT: pa.string(),
     Kind.TEXTS: pa.list_(pa.string()),
     Kind.TIME: pa.int64(),
+    Kind.OTHER: pa.null(),
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -51,14 +52,14 @@ def load(column: pa.Array, kind: Kind) -> Values:
     if kind is Kind.OTHER:
         return column
     if pa.types.is_null(column.type):
-        return column.cast(_TYPES[kind])
+        return column.cast(TYPES[kind])
     if kind is Kind.TIME:
         zone = column.type.tz if pa.types.is_timestamp(column.type) else None
         return column.cast(pa.timestamp("us", zone), safe=False).cast(pa.int64())
     if kind is Kind.TEXT:
         large = pa.types.is_large_string(column.type)  # which may be too large for another type
-        return _readable(column if large else column.cast(_TYPES[kind]))
-    loaded = column.cast(_TYPES[kind], safe=False)
+        return _readable(column if large else column.cast(TYPES[kind]))
+    loaded = column.cast(TYPES[kind], safe=False)
     return pc.if_else(pc.is_nan(loaded), None, loaded) if kind is Kind.NUMBER else loaded
 
 
@@ -86,7 +87,7 @@ def constant(value: bool | int | float | str, kind: Kind, bits: int | None = Non
         if bits is not None:
             with np.errstate(over="ignore"):
                 value = float(np.float32(value) if bits == 32 else np.float16(value))
-    return pa.scalar(value, _TYPES[kind])
+    return pa.scalar(value, TYPES[kind])
 
 
 def microseconds(text: str) -> int:

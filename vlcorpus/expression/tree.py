@@ -49,7 +49,7 @@ class Column(Node):
     name: str
 
     def __str__(self) -> str:
-        plain = re.fullmatch(r"[^\W\d]\w*", self.name) and self.name.lower() not in KEYWORDS
+        plain = re.fullmatch(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*", self.name) and self.name.lower() not in KEYWORDS
         return self.name if plain else f"`{self.name}`"
 
 
@@ -159,3 +159,34 @@ class Junction(Node):
 def quoted(text: str) -> str:
     """As a text of the language."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def columns_of(node: Node) -> tuple[str, ...]:
+    """The names of all columns below a node, each once, in the order they stand."""
+    found: dict[str, None] = {}
+    left = [node]
+    while left:
+        each = left.pop(0)
+        if isinstance(each, Column):
+            found[each.name] = None
+        left[:0] = _parts(each)
+    return tuple(found)
+
+
+def _parts(node: Node) -> tuple[Node, ...]:
+    match node:
+        case Call():
+            return node.arguments
+        case Negative() | Not():
+            return (node.operand,)
+        case Arithmetic():
+            return (node.first, *(operand for _, operand in node.rest))
+        case Compare():
+            return (node.left, node.right)
+        case In():
+            return (node.operand, *node.values)
+        case Between():
+            return (node.operand, node.low, node.high)
+        case Junction():
+            return node.operands
+    return ()
