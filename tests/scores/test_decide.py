@@ -3,168 +3,309 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from vlcorpus.errors import CorpusError, UsageError
-from vlcorpus.scores.decide import AtLeast, AtMost, OneOf, RandomRows, Resolved, TopFraction, decide, resolve
+from vlcorpus.scores.decide import Decision, count_masks, decide
+from vlcorpus.scores.predicates import (
+    AtLeast,
+    Cap,
+    Drawn,
+    Predicate,
+    RandomRows,
+    Resolved,
+    TopFraction,
+    TopRows,
+    Weights,
+    Where,
+)
+from vlcorpus.scores.prepared import Prepared, draws, halves
+from vlcorpus.scores.resolve import resolve
+
+NONE = Weights()
 
 
-def make_uids(n: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (n, 16), dtype=np.uint8)
+def table(columns: dict[str, Any], seed: int = 0) -> pa.Table:
+    rows = len(next(iter(columns.values())))
+    drawn = np.random.default_rng(seed).integers(0, 256, (rows, 16), dtype=np.uint8)
+    return pa.table({"uid": pa.array([row.tobytes() for row in drawn], pa.binary(16)), **columns})
 
 
-def kept(predicates, columns, uids, missing="drop"):
-    return decide(resolve(predicates, columns, uids), columns, uids, missing).keep
+def prepared(predicates: Sequence[Predicate], rows: pa.Table, weights: Weights = NONE) -> Prepared:
+    return Prepared(predicates, weights, {each.name: str(each.type) for each in rows.schema})
+
+
+def decided(
+    predicates: Sequence[Predicate], rows: pa.Table, missing: Any = "drop", weights: Weights = NONE
+) -> Decision:
+    ready = prepared(predicates, rows, weights)
+    return decide(ready, resolve(ready, lambda names: [rows], missing), rows, missing)
+
+
+def kept(predicates: Sequence[Predicate], rows: pa.Table, missing: Any = "drop") -> list[int]:
+    return np.flatnonzero(decided(predicates, rows, missing).keep).tolist()
+
+
+def floats(*values: float | None) -> pa.Array:
+    return pa.array(values, pa.float32())
 
 
 def test_fail_mask_first_fail_and_weight() -> None:
-    columns = {
-        "similarity": np.array([0.31, 0.12, np.nan, 0.28, 0.1], np.float32),
-        "width": np.array([640, 640, 640, 90, 90]),
-    }
-    predicates = [AtLeast("similarity", 0.28), AtLeast("width", 200), AtMost("width", 640)]
-    decision = decide(resolve(predicates, columns, make_uids(5)), columns, make_uids(5))
-    assert decision.keep.tolist() == [True, False, False, False, False]
-    assert decision.fail_mask.tolist() == [0b00, 0b01, 0b01, 0b10, 0b11]
-    assert decision.first_fail.tolist() == [-1, 0, 0, 1, 0]
-    assert decision.weight.tolist() == [1, 0, 0, 0, 0]
-    assert decision.missing.tolist() == [1, 0, 0]
+    rows = table({"s": floats(0.31, 0.12, math.nan, 0.28, 0.1), "width": [640, 640, 640, 90, 90]})
+    found = decided([AtLeast("s", 0.28), Where("width >= 200"), Where("width <= 640")], rows)
+    assert found.keep.tolist() == [True, False, False, False, False]
+    assert found.fail_mask.tolist() == [0b00, 0b01, 0b01, 0b10, 0b11]
+    assert found.first_fail.tolist() == [-1, 0, 0, 1, 0]
+    assert found.weight.tolist() == [1, 0, 0, 0, 0]
+    assert (found.missing.tolist(), found.failed.tolist()) == ([1, 0, 0], [3, 2, 0])
+    assert found.first_missing.tolist() == [1, 0, 0]
 
 
 def test_a_stored_float32_is_at_least_its_own_decimal() -> None:
-    columns = {"similarity": np.array([0.7], np.float32)}
-    assert kept([AtLeast("similarity", 0.7)], columns, make_uids(1)).tolist() == [True]
+    assert kept([AtLeast("s", 0.7)], table({"s": floats(0.7)})) == [0]
+
+
+@pytest.mark.parametrize("absent", [None, math.nan])
+def test_what_is_missing_is_kept_only_when_asked(absent: float | None) -> None:
+    rows = table({"s": floats(0.9, absent, 0.1)})
+    for predicate in (
+        AtLeast("s", 0.5),
+        Where("s >= 0.5"),
+        TopFraction("s", 0.5),
+        TopRows("s", 1),
+        Where("not s < 0.5"),
+    ):
+        assert kept([predicate], rows) == [0], predicate
+        assert kept([predicate], rows, "keep") == [0, 1], predicate
+        with pytest.raises(CorpusError, match="1 of 3 rows have no value for"):
+            decided([predicate], rows, "error")
 
 
 @pytest.mark.parametrize(
     ("n", "fraction", "count"), [(10, 0.3, 3), (10, 0.29, 2), (100, 0.07, 7), (7, 1.0, 7), (7, 0.0, 0), (3, 0.1, 0)]
 )
 def test_top_fraction_is_exact(n: int, fraction: float, count: int) -> None:
-    columns = {"s": np.random.default_rng(n).standard_normal(n).astype(np.float32)}
-    keep = kept([TopFraction("s", fraction)], columns, make_uids(n))
-    assert keep.sum() == count
-    assert set(np.flatnonzero(keep)) == set(np.argsort(-columns["s"])[:count])
+    scores = np.random.default_rng(n).standard_normal(n).astype(np.float32)
+    assert set(kept([TopFraction("s", fraction)], table({"s": scores}))) == set(np.argsort(-scores)[:count].tolist())
 
 
-def test_top_fraction_counts_rows_with_a_score_and_breaks_ties_by_uid() -> None:
-    scores = np.array([0.5, np.nan, 0.5, 0.9, 0.5, np.nan, 0.1, 0.5, 0.1, 0.1], np.float32)
-    uids = make_uids(10)
-    columns = {"s": scores}
-    tied = sorted((0, 2, 4, 7), key=lambda row: uids[row].tobytes())
-    keep = kept([TopFraction("s", 0.5)], columns, uids)  # 4 of the 8 with a score
-    assert sorted(np.flatnonzero(keep)) == sorted([3, *tied[:3]])
+def test_ties_by_uid_or_all_as_datacomp_does() -> None:
+    rows = table({"s": floats(0.5, None, 0.5, 0.9, 0.5, None, 0.1, 0.5, 0.1, 0.1)})
+    uids = rows.column("uid").to_pylist()
+    tied = sorted((0, 2, 4, 7), key=lambda row: uids[row])
+    assert kept([TopFraction("s", 0.5)], rows) == sorted([3, *tied[:3]]), "4 of the 8 with a score"
+    assert kept([TopFraction("s", 0.5, "keep")], rows) == [0, 2, 3, 4, 7], "row 4 downwards has 0.5"
+    assert kept([TopFraction("s", 0.7, "keep")], rows) == [0, 2, 3, 4, 6, 7, 8, 9]
+    assert kept([TopFraction("s", 1.0, "keep")], rows) == [0, 2, 3, 4, 6, 7, 8, 9]
 
 
-def test_uid_order_is_byte_order_over_all_sixteen_bytes() -> None:
-    uids = np.zeros((4, 16), np.uint8)
-    uids[0, 15], uids[1, 15], uids[2, 0], uids[3, 7] = 2, 255, 1, 1
-    keep = kept([TopFraction("s", 0.5)], {"s": np.zeros(4, np.float32)}, uids)
-    assert keep.tolist() == [True, True, False, False]
+def test_the_fraction_of_each_group() -> None:
+    rows = table({"s": floats(*np.arange(12) / 10), "language": ["en"] * 8 + ["de"] * 3 + [None]})
+    assert kept([TopFraction("s", 0.5, by="language")], rows) == [4, 5, 6, 7, 10]
+    assert kept([TopFraction("s", 0.5, by="language")], rows, "keep") == [4, 5, 6, 7, 10, 11]
 
 
-def test_ties_all_is_the_rule_of_datacomp() -> None:
-    scores = np.array([5, 4, 3, 3, 3, 2, 1, 0, 0, 0], np.float64)
-    columns = {"s": scores}
-    threshold = sorted(scores, reverse=True)[int(len(scores) * 0.3)]
-    assert np.array_equal(kept([TopFraction("s", 0.3, ties="all")], columns, make_uids(10)), scores >= threshold)
-    assert kept([TopFraction("s", 1.0, ties="all")], columns, make_uids(10)).all()
+def test_caps_and_targets_count_what_passed_before() -> None:
+    rows = table(
+        {"s": floats(0.9, 0.8, 0.7, 0.6, 0.5, 0.4), "site": ["a", "a", "a", "b", "b", "b"], "w": [1, 9, 9, 1, 9, 9]}
+    )
+    assert kept([Cap(1, "site", "s")], rows) == [0, 3]
+    assert kept([Where("w > 5"), Cap(1, "site", "s")], rows) == [1, 4]
+    assert kept([Where("w > 5"), Cap(1, "site", "s"), TopRows("s", 1)], rows) == [1]
+    assert kept([TopRows("s", 1), Where("w > 5")], rows) == [], "the first of all does not pass"
+    assert kept([TopRows("s", 100)], rows) == list(range(6))
+    drawn = kept([Cap(2, "site", seed=3)], rows)
+    assert Counter("aaabbb"[row] for row in drawn) == {"a": 2, "b": 2}
 
 
-def test_random_rows_are_exact_in_number_and_independent_of_order() -> None:
-    uids = make_uids(500)
-    one = kept([RandomRows(rows=100, seed=1)], {}, uids)
-    assert one.sum() == 100
-    order = np.random.default_rng(5).permutation(500)
-    assert np.array_equal(kept([RandomRows(rows=100, seed=1)], {}, uids[order]), one[order])
-    other = kept([RandomRows(rows=100, seed=2)], {}, uids)
-    assert 5 < (one & other).sum() < 40  # chance: 20
-    assert kept([RandomRows(rows=900)], {}, uids).all() and not kept([RandomRows(rows=0)], {}, uids).any()
+def test_weights_are_a_column_times_a_soft_cap() -> None:
+    rows = table({"s": floats(2.5, 1, 0, None, 1, 1), "site": ["a", "a", "a", "a", "b", None]})
+    found = decided([Where("s > 0")], rows, weights=Weights("s", 1, "site"))
+    assert found.keep.tolist() == [True, True, False, False, True, True]
+    assert found.weight.tolist() == [1.25, 0.5, 0, 0, 1, 1], "two of a are kept and count as one"
 
 
-def test_random_fraction_is_stable_as_the_corpus_grows() -> None:
-    uids = make_uids(4000)
-    predicate = [RandomRows(fraction=0.25, seed=3)]
-    whole = kept(predicate, {}, uids)
-    assert 900 < whole.sum() < 1100
-    assert np.array_equal(kept(predicate, {}, uids[:100]), whole[:100])
-    wider = kept([RandomRows(fraction=0.5, seed=3)], {}, uids)
-    assert not (whole & ~wider).any()
-    assert kept([RandomRows(fraction=1.0)], {}, uids).all() and not kept([RandomRows(fraction=0.0)], {}, uids).any()
+def test_drawn_rows_have_their_probability_and_keep_their_draw() -> None:
+    rows = table({"p": pa.array(np.repeat([0.0, 0.3, 1.0, 2.0], 5000).astype(np.float32))})
+    own = kept([Drawn("p", 1)], rows)
+    share = [sum(low <= row < low + 5000 for row in own) / 5000 for low in (0, 5000, 10000, 15000)]
+    assert share[0] == 0 and share[2] == share[3] == 1 and abs(share[1] - 0.3) < 0.03
+    assert own != kept([Drawn("p", 2)], rows)
+    more = rows.set_column(1, "p", pa.array(np.repeat([0.0, 0.5, 1.0, 2.0], 5000).astype(np.float32)))
+    assert set(own) <= set(kept([Drawn("p", 1)], more)), "a higher probability keeps whom a lower one kept"
 
 
-def test_shards_in_any_order_give_the_same_decision() -> None:
-    rng = np.random.default_rng(0)
-    n = 300
-    columns = {"s": rng.integers(0, 5, n).astype(np.float32), "w": rng.integers(0, 900, n)}
-    columns["s"][rng.random(n) < 0.1] = np.nan
-    uids = make_uids(n)
-    predicates = [TopFraction("s", 0.4), AtLeast("w", 200), RandomRows(rows=150, seed=9)]
-    resolved = resolve(predicates, columns, uids)
-    stored = Resolved.from_json(json.loads(json.dumps(resolved.as_json())))
-    assert stored == resolved
-    whole = decide(resolved, columns, uids)
-    for _ in range(3):
-        rows = rng.permutation(n)
-        shuffled = resolve(predicates, {name: values[rows] for name, values in columns.items()}, uids[rows])
-        assert shuffled == resolved
-        for shard in np.array_split(rows, 7):
-            part = decide(stored, {name: values[shard] for name, values in columns.items()}, uids[shard])
-            assert np.array_equal(part.fail_mask, whole.fail_mask[shard])
+def test_random_rows_are_exact_and_random_fractions_stay_drawn() -> None:
+    rows = table({"s": floats(*[0.5] * 1000)})
+    drawn = kept([RandomRows(rows=137, seed=4)], rows)
+    assert len(drawn) == 137 and drawn != kept([RandomRows(rows=137, seed=5)], rows)
+    numbers = draws(halves(rows.column("uid").chunk(0)), 4)
+    assert set(drawn) == set(np.argsort(numbers)[:137].tolist())
+    share = kept([RandomRows(fraction=0.2, seed=4)], rows)
+    assert abs(len(share) - 200) < 50
+    assert set(kept([RandomRows(fraction=0.1, seed=4)], rows)) < set(share)
+    assert kept([RandomRows(fraction=0.0)], rows) == [] and kept([RandomRows(fraction=1.0)], rows) == list(range(1000))
 
 
-def test_missing_values_of_every_kind() -> None:
-    uids = make_uids(3)
-    for values in (
-        np.array([1.0, np.nan, 0.0]),
-        np.array([1.0, None, 0.0], object),
-        np.array([1.0, float("nan"), 0.0], object),
-        np.ma.masked_array([1, 7, 0], [False, True, False]),
-    ):
-        for predicate in (AtLeast("s", 0.5), TopFraction("s", 0.5), OneOf("s", (1,))):
-            assert kept([predicate], {"s": values}, uids).tolist() == [True, False, False], (values, predicate)
-            assert kept([predicate], {"s": values}, uids, "keep").tolist() == [True, True, False]
-            with pytest.raises(CorpusError, match="1 of 3 rows have no s"):
-                kept([predicate], {"s": values}, uids, "error")
-    assert kept([AtMost("s", -1)], {"s": np.full(3, np.nan)}, uids).tolist() == [False] * 3
-    assert kept([TopFraction("s", 1.0)], {"s": np.full(3, np.nan)}, uids).tolist() == [False] * 3
+PREDICATES: list[Predicate] = [
+    Where("width >= 20"),
+    AtLeast("s", 0.2),
+    TopFraction("s", 0.6, by="site"),
+    Where('site != "b" or width < 60'),
+    RandomRows(fraction=0.9, seed=2),
+    Cap(40, "site", "s"),
+    TopRows("s + 0.01 * width", 70),
+]
 
 
-def test_one_of_text() -> None:
-    assert kept(
-        [OneOf("language", ("en", "de"))], {"language": np.array(["en", None, "fr", "de"], object)}, make_uids(4)
-    ).tolist() == [
-        True,
-        False,
-        False,
-        True,
-    ]
+def random_rows(seed: int, n: int = 400) -> pa.Table:
+    chance = np.random.default_rng(seed)
+    scores = (chance.integers(0, 12, n) / 12).astype(np.float32)
+    absent = chance.random(n) < 0.1
+    sites = [None if chance.random() < 0.05 else "abc"[int(chance.integers(3))] for _ in range(n)]
+    return table({"s": pa.array(scores, mask=absent), "width": chance.integers(1, 100, n), "site": sites}, seed)
 
 
-def test_weights_of_kept_rows() -> None:
-    columns = {"s": np.array([1.0, 0.0, 1.0])}
-    resolved = resolve([AtLeast("s", 0.5)], columns, make_uids(3))
-    assert decide(resolved, columns, make_uids(3), weight=np.array([2.0, 3.0, 0.5])).weight.tolist() == [2.0, 0.0, 0.5]
+def slowly(rows: pa.Table, missing: str) -> list[int]:
+    """The same predicates, row by row: the mask of each row."""
+    listed = rows.to_pylist()
+    numbers = draws(halves(rows.column("uid").chunk(0)), 2).tolist()
+    masks = [0] * len(listed)
+    absent_passes = missing == "keep"
+
+    def fail(bit: int, passes: Sequence[bool | None]) -> None:
+        for row, each in enumerate(passes):
+            if not (absent_passes if each is None else each):
+                masks[row] |= 1 << bit
+
+    def best(own: list[int], count: int, value: Any) -> set[int]:
+        return set(sorted(own, key=lambda row: (-value(listed[row]), listed[row]["uid"]))[:count])
+
+    fail(0, [row["width"] >= 20 for row in listed])
+    fail(1, [None if row["s"] is None else row["s"] >= np.float32(0.2) for row in listed])
+    top: set[int] = set()
+    for site in "abc":
+        own = [n for n, row in enumerate(listed) if row["site"] == site and row["s"] is not None]
+        top |= best(own, math.floor(len(own) * 6 / 10), lambda row: row["s"])
+    fail(2, [None if row["s"] is None or row["site"] is None else n in top for n, row in enumerate(listed)])
+    wide = [(None if row["site"] is None else row["site"] != "b", row["width"] < 60) for row in listed]
+    fail(3, [True if other or site else None if site is None else False for site, other in wide])
+    fail(4, [number < 0.9 * 2**64 for number in numbers])
+    capped: set[int] = set()
+    for site in "abc":
+        own = [n for n, row in enumerate(listed) if row["site"] == site and row["s"] is not None and not masks[n]]
+        chosen = best(own, 40, lambda row: row["s"])
+        last = max(((-listed[n]["s"], listed[n]["uid"]) for n in chosen), default=None)
+        every = [n for n, row in enumerate(listed) if row["site"] == site and row["s"] is not None]
+        capped |= {n for n in every if last is not None and (-listed[n]["s"], listed[n]["uid"]) <= last}
+    fail(5, [None if row["s"] is None or row["site"] is None else n in capped for n, row in enumerate(listed)])
+    value = lambda row: row["s"] + 0.01 * row["width"]  # noqa: E731
+    chosen = best([n for n, row in enumerate(listed) if row["s"] is not None and not masks[n]], 70, value)
+    last = max(((-value(listed[n]), listed[n]["uid"]) for n in chosen), default=None)
+    fail(
+        6,
+        [
+            None if row["s"] is None else last is not None and (-value(row), row["uid"]) <= last
+            for row in listed
+        ],
+    )  # fmt: skip
+    return masks
 
 
-def test_wrong_words() -> None:
-    with pytest.raises(UsageError, match="no score column 'similarty'") as caught:
-        kept([AtLeast("similarty", 1)], {"similarity": np.zeros(1)}, make_uids(1))
-    assert "similarity" in caught.value.hint
-    for wrong in (
-        lambda: AtLeast("s", float("nan")),
-        lambda: TopFraction("s", 1.5),
-        RandomRows,
-        lambda: RandomRows(rows=1, fraction=0.1),
-    ):
+@pytest.mark.parametrize("missing", ["drop", "keep"])
+@pytest.mark.parametrize("seed", range(12))
+def test_every_verdict_is_that_of_the_slow_rule(seed: int, missing: str) -> None:
+    rows = random_rows(seed)
+    found = decided(PREDICATES, rows, missing)
+    want = slowly(rows, missing)
+    assert found.fail_mask.tolist() == want
+    assert found.keep.tolist() == [mask == 0 for mask in want]
+    assert found.first_fail.tolist() == [(mask & -mask).bit_length() - 1 for mask in want]
+    assert found.failed.tolist() == [sum(mask >> bit & 1 for mask in want) for bit in range(len(PREDICATES))]
+    assert count_masks(found.fail_mask, len(PREDICATES)) == dict(sorted(Counter(want).items()))
+    assert count_masks(found.fail_mask, 60) == dict(sorted(Counter(want).items()))
+
+
+def test_shards_and_their_order_change_nothing() -> None:
+    rows = random_rows(3)
+    ready = prepared(PREDICATES, rows)
+    whole = resolve(ready, lambda names: [rows])
+    want = decide(ready, whole, rows).fail_mask.tolist()
+    parts = [rows.slice(start, 37) for start in range(0, len(rows), 37)]
+    fresh = prepared(PREDICATES, rows)
+    cut = resolve(fresh, lambda names: reversed(parts))
+    assert cut.as_json() == whole.as_json() or _sorted(cut) == _sorted(whole)
+    assert [mask for part in parts for mask in decide(fresh, cut, part).fail_mask.tolist()] == want
+
+
+def _sorted(resolved: Resolved) -> list[Any]:
+    """Groups are numbered as they are met, so that they stand in another order."""
+    told = resolved.as_json()
+    for each in told:
+        if each["cut"] and "groups" in each["cut"]:
+            each["cut"]["groups"].sort()
+    return told
+
+
+def test_cuts_come_back_from_json_and_decide_the_same() -> None:
+    rows = random_rows(5)
+    weights = Weights("width", 30, "site")
+    ready = prepared(PREDICATES, rows, weights)
+    resolved = resolve(ready, lambda names: [rows])
+    told = json.loads(json.dumps([resolved.as_json(), resolved.weights_as_json()]))
+    again = Resolved.from_json(*told)
+    assert again == resolved
+    fresh = prepared(again.predicates, rows, again.weights)
+    one, other = decide(ready, resolved, rows), decide(fresh, again, rows)
+    assert one.fail_mask.tolist() == other.fail_mask.tolist() and one.weight.tolist() == other.weight.tolist()
+
+
+def test_a_cut_divides_rows_that_came_later() -> None:
+    first, later = random_rows(1), random_rows(2)
+    ready = prepared([TopFraction("s", 0.5)], first)
+    resolved = resolve(ready, lambda names: [first])
+    threshold = resolved.cuts[0].threshold  # type: ignore[union-attr]
+    keep = decide(ready, resolved, later).keep
+    scores = later.column("s").to_pylist()
+    assert all(keep[row] == (score > threshold) for row, score in enumerate(scores) if score not in (None, threshold))
+
+
+@pytest.mark.parametrize(
+    ("predicate", "said"),
+    [
+        (AtLeast("nothing", 1), "no column 'nothing'"),
+        (AtLeast("site", 1), "is text, but a number is wanted"),
+        (TopFraction("site", 0.5), "is text, but a number is wanted"),
+        (TopFraction("s", 0.5, by="s"), "groups are of texts or whole numbers"),
+        (Where("width"), "yes or no"),
+    ],
+)
+def test_wrong_columns_are_refused_before_a_row_is_read(predicate: Predicate, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        prepared([predicate], random_rows(0))
+
+
+def test_wrong_numbers_are_refused() -> None:
+    for make in (
+        lambda: TopFraction("s", 1.5), lambda: TopRows("s", -1), lambda: RandomRows(),
+        lambda: RandomRows(rows=1, fraction=0.5), lambda: AtLeast("s", math.nan), lambda: Weights(soft_cap=3),
+        lambda: prepared([AtLeast("s", math.inf)], random_rows(0)),
+        lambda: prepared([Where("width > 1")] * 65, random_rows(0)),
+    ):  # fmt: skip
         with pytest.raises(UsageError):
-            wrong()
-    with pytest.raises(UsageError, match="65 predicates"):
-        resolve([RandomRows(rows=1)] * 65, {}, make_uids(1))
+            make()
 
 
-def test_sixty_four_predicates_fit() -> None:
-    columns = {"s": np.array([0.0, 1.0])}
-    decision = decide(resolve([AtLeast("s", 0.5)] * 64, columns, make_uids(2)), columns, make_uids(2))
-    assert decision.fail_mask.tolist() == [2**64 - 1, 0]
+def test_no_rows_are_no_trouble() -> None:
+    rows = random_rows(0).slice(0, 0)
+    found = decided(PREDICATES, rows, weights=Weights(soft_cap=2, by="site"))
+    assert found.keep.tolist() == [] and found.failed.tolist() == [0] * len(PREDICATES)
+    ready = prepared(PREDICATES, rows)
+    assert decide(ready, resolve(ready, lambda names: []), rows).keep.tolist() == []

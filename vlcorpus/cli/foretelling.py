@@ -1,4 +1,4 @@
-"""A dry run of a download: the plan, and what it will take."""
+"""Dry runs: of a download, what it will take; of a filter, what it would decide."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from ..pipeline.plan import Plan
-from . import output, running
+from . import output, running, shape
 
 
 def foretell(plan: Plan, *, sample: int | None, workers: int, as_json: bool) -> None:
@@ -47,6 +47,38 @@ def foretell(plan: Plan, *, sample: int | None, workers: int, as_json: bool) -> 
         output.note(
             "nothing was downloaded with these settings yet: add --sample 200 to fetch some and foretell by them"
         )
+
+
+def foretell_decision(plan: Plan, *, as_json: bool) -> None:
+    """The plan, what a sample says of the decision, and then the decision itself, unwritten."""
+    from ..stages.filter import Filter
+    from ..views import predeciding
+    from .funnelling import print_funnel
+
+    corpus, stage = plan.corpus, plan.steps[-1].stage
+    assert isinstance(stage, Filter)
+    if any(each.todo or each.stale or each.later for each in plan.outlook()[:-1]):  # scores are not there yet
+        running.show_plan(plan, as_json=as_json)
+        return
+    if not as_json:
+        running.show_plan(plan, as_json=False)
+    guess = predeciding.by_sample(corpus, stage)
+    if guess is not None and not as_json:
+        low, middle, high = (f"{100 * each:.2f}" for each in (guess.kept.low, guess.kept.middle, guess.kept.high))
+        of = f"{guess.shards} of {output.count(guess.of)} shards, {output.count(guess.rows)} rows"
+        output.say()
+        output.say(f"by a sample ({of}): {middle} % kept, 95 % interval {low} to {high}")
+    found = predeciding.exact(corpus, stage)
+    if as_json:
+        output.say_json(
+            {"plan": [vars(each) for each in plan.outlook()], "sample": shape.plain(guess), "exact": shape.plain(found)}
+        )
+        return
+    output.say()
+    output.say("exactly, and nothing is written:")
+    print_funnel(found.funnel)
+    if found.changed is not None:
+        output.say(f"{output.count(found.changed)} rows have another verdict in the decision that is there")
 
 
 def duration(seconds: float) -> str:

@@ -45,6 +45,10 @@ def do(
             from .foretelling import foretell
 
             foretell(plan, sample=sample, workers=workers or default_workers(), as_json=as_json)
+        elif stages[-1].name == "filter":
+            from .foretelling import foretell_decision
+
+            foretell_decision(plan, as_json=as_json)
         else:
             show_plan(plan, as_json=as_json)
         return corpus
@@ -85,7 +89,7 @@ def moved(corpus: Corpus, plan: Plan) -> Iterator[str]:
         if stats is None or not stats.get("predicates_before"):
             continue
         cuts = [
-            f"{now.get('column') or 'draw'} {_cut(before)} -> {_cut(now)}"
+            f"{now.get('column') or now.get('by') or 'draw'} {_cut(before)} -> {_cut(now)}"
             for before, now in zip(stats["predicates_before"], stats["predicates"], strict=False)
             if before["cut"] != now["cut"]
         ]
@@ -94,7 +98,10 @@ def moved(corpus: Corpus, plan: Plan) -> Iterator[str]:
 
 
 def _cut(predicate: dict[str, Any]) -> str:
-    threshold = (predicate["cut"] or predicate).get("threshold")
+    cut = predicate["cut"] or predicate
+    if "groups" in cut:
+        return f"{len(cut['groups'])} cuts"
+    threshold = cut.get("threshold")
     return f"{threshold:.4f}" if isinstance(threshold, float) else str(threshold)
 
 

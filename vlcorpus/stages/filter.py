@@ -1,34 +1,37 @@
-"""filter: decisions about every pair that has an image; nothing is copied, nothing is lost.
+"""filter: decisions about every pair; nothing is copied, nothing is lost.
 
     vlcorpus filter CORPUS --min-sim 0.28
-    vlcorpus filter CORPUS --top-fraction 0.3
+    vlcorpus filter CORPUS --top-fraction 0.3 --where 'short_side >= 200 and aspect <= 3'
+    vlcorpus filter CORPUS --top-fraction 0.3 --by language --cap 1000
+    vlcorpus filter CORPUS --near flowers --target-rows 100000         the nearest to a folder of pictures
     vlcorpus filter CORPUS --random-like similarity-top-0.3 --decision random      a control of the same size
     vlcorpus filter CORPUS --of candidates --min-sim 0.28      by the list's own similarity, before anything is fetched
 
-What it needs runs first, through the same plan. The decision's all_stats.json holds the predicates with the cuts that
-they came to, and the model whose similarity was judged; decisions/<name>/NNNNN.parquet says of every pair which
-predicates it fails. A decision is of one model: with similarities of another one its name is refused.
+What it needs runs first, through the same plan. A decision's all_stats.json holds its predicates with the cuts that
+they came to, the model behind each column, and how many rows have each fail mask; decisions/<name>/NNNNN.parquet says
+of every pair which predicates it fails. Predicates stand in this order: --where (each `and` apart), --min-sim,
+--top-fraction, --draw, --random-*, --cap, --target-rows.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .. import schema
+from .. import expression
 from ..corpus import Corpus, Layer
 from ..errors import CorpusError, UsageError
-from ..spec import setting, values_of
-from . import models
+from ..spec import digest, kept_values, setting, settings_of
+from . import columns, deciding, models, scorers
 from .base import ALL, Stage, Tell, UnitCommit, Work
 
 if TYPE_CHECKING:
-    from ..scores.decide import Columns, Predicate, Resolved, Uids
+    from ..scores.predicates import Predicate, Resolved, Weights
+    from .columns import Catalogue
+    from .deciding import Deciding
 
-SCORES_OF_LIST = "scores/list"
-_REASONS = {"AtLeast": "below_threshold", "TopFraction": "outside_fraction", "RandomRows": "not_drawn"}
+NORMSIM = "normsim"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,22 +41,51 @@ class Filter(Stage):
     name = "filter"
     makes = "decisions"
 
-    min_sim: float | None = setting(None, help="Keep similarity at or above this.", least=-1, most=1)
+    min_sim: float | None = setting(None, help="Keep similarity (or --score) at or above this.", least=-1, most=1)
     top_fraction: float | None = setting(
-        None, help="Keep this share of the pairs with the highest similarity; ties by uid.", least=0, most=1
+        None, help="Keep this share of the pairs with the highest score; ties by uid.", least=0, most=1
     )
+    where: tuple[str, ...] = setting((), help="Keep where this expression holds, as 'short_side >= 200'; repeat it.")
+    score: str = setting("similarity", help="The score: a column's name, or an expression that gives a number.")
+    by: str | None = setting(
+        None, help="Group by this column or expression: fractions, caps and soft caps are of each group."
+    )
+    cap: int | None = setting(
+        None, help="Keep at most so many of each group: the highest by score, or drawn where no score decides.", least=1
+    )
+    target_rows: int | None = setting(
+        None, help="Keep so many in all, those with the highest score that pass everything else.", least=0
+    )
+    near: str | None = setting(
+        None, help="Folder of pictures, .npy or corpus: the score is normsim, the nearness to it.", path=True
+    )
+    draw: str | None = setting(None, help="Draw each pair with this column's value as its probability.")
     random_like: str | None = setting(None, help="Keep as many pairs as this decision, drawn by hash.")
     random_fraction: float | None = setting(None, help="Keep this share of the pairs, drawn by hash.", least=0, most=1)
     seed: int = setting(0, help="Seed of random draws.", least=0)
+    weight: str | None = setting(
+        None, help="How often a kept pair counts: a column or expression; pairs at 0 or without a value are dropped."
+    )
+    soft_cap: int | None = setting(
+        None, help="A group of more kept pairs weighs as no more than so many; none is dropped.", least=1
+    )
     of: str = setting(
         "images",
-        help="What is decided on: pairs with images, or candidates by the scores that came with their list.",
-        choices=("images", "candidates"),
+        help="What is decided on: pairs with images, or candidates, fetched or not.",
+        choices=columns.OF,
     )
-    score: str = setting("similarity", help="Column of scores/list that is the similarity (--of candidates only).")
     model: str | None = setting(None, help="Whose similarity; the scored one if not given.", result=False, path=True)
+    made_for: tuple[str, ...] = setting(
+        (), help="MODEL, or COLUMN=MODEL, that the thresholds were made for: scores of another are refused."
+    )
+    any_model: bool = setting(False, help="Apply thresholds to scores of another model nevertheless.")
+    ties: str = setting(
+        "uid",
+        help="At the cut of a top fraction: take by uid to the exact number, or keep all, as DataComp does.",
+        choices=("uid", "keep"),
+    )
     missing: str = setting(
-        "drop", help="What to do with pairs whose score is missing.", choices=("drop", "keep", "error")
+        "drop", help="What to do with pairs whose value is missing.", choices=("drop", "keep", "error")
     )
     frozen: bool = setting(False, help="Keep the cuts of last time, although the corpus has grown.")
     decision: str | None = setting(None, help="Name of the decision; made from the settings if not given.")
@@ -61,137 +93,200 @@ class Filter(Stage):
     def decision_name(self) -> str:
         if self.decision is not None:
             return self.decision
+        score = self._score.replace(".", "-") if expression.is_column(self._score) else "score"
+        told = {
+            "where": self.where, "cap": self.cap, "weight": self.weight, "soft_cap": self.soft_cap, "near": self.near,
+            "draw": self.draw, "by": self.by, "score": None if expression.is_column(self._score) else self._score,
+        }  # fmt: skip
         parts = []
         if self.min_sim is not None:
-            parts.append(f"similarity-{self.min_sim:g}")
+            parts.append(f"{score}-{self.min_sim:g}")
         if self.top_fraction is not None:
-            parts.append(f"similarity-top-{self.top_fraction:g}")
+            parts.append(f"{score}-top-{self.top_fraction:g}")
         if self.random_like is not None:
             parts.append(f"random-like-{self.random_like}-{self.seed}")
         if self.random_fraction is not None:
             parts.append(f"random-{self.random_fraction:g}-{self.seed}")
-        return ("candidates-" if self._early() else "") + ("-and-".join(parts) or ALL)
+        if self.target_rows is not None:
+            parts.append(f"{score}-best-{self.target_rows}")
+        more = {name: list(value) if isinstance(value, tuple) else value for name, value in told.items() if value}
+        if more:
+            parts.append(f"where-{digest(more)[:8]}")
+        return ("candidates-" if self.of == "candidates" else "") + ("-and-".join(parts) or ALL)
 
-    def _early(self) -> bool:
-        return self.of == "candidates"
+    @property
+    def _score(self) -> str:
+        return NORMSIM if self.near is not None else self.score
 
     def made(self) -> str:
         return f"decisions/{self.decision_name()}"
 
     def wanted(self) -> tuple[str, ...]:
-        scored = ("scores/similarity",) if self._scores() and not self._early() else ()
+        decided_on = ("candidates",) if self.of == "candidates" else ("shards",)
         like = (f"decisions/{self.random_like}",) if self.random_like is not None else ()
-        return (self._decided_on(), *scored, *like)
+        return (*decided_on, *self._scores(), *like)
+
+    def _scores(self) -> tuple[str, ...]:
+        """Layers of scores whose columns are named."""
+        layers = (columns.layer_that_makes(name, self.of) for name in self.names())
+        return tuple(dict.fromkeys(layer for layer in layers if layer is not None))
+
+    def uses(self) -> tuple[str, ...]:
+        return ("scores",)
+
+    def supplier(self, name: str) -> Stage | None:
+        if self.near is None or name != scorers.layer_of(NORMSIM, None):
+            return None
+        from .score import Score
+
+        return Score(score=NORMSIM, near=self.near, model=self.model)
+
+    def names(self) -> tuple[str, ...]:
+        """Every column that is named."""
+        texts = [*self.where]
+        if any(each is not None for each in (self.min_sim, self.top_fraction, self.target_rows, self.near)) or self.cap:
+            texts += [self._score] if self._scored() else []
+        texts += [each for each in (self.by, self.draw, self.weight) if each is not None]
+        return tuple(dict.fromkeys(name for text in texts for name in expression.names(text)))
+
+    def _scored(self) -> bool:
+        """Whether the score decides anything."""
+        by_score = (self.min_sim, self.top_fraction, self.target_rows, self.near)
+        return any(each is not None for each in by_score) or (self.cap is not None and self.score != "similarity")
 
     def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
-        scored = {SCORES_OF_LIST: corpus.layer(SCORES_OF_LIST).digest_all()} if self._early() and self._scores() else {}
-        return super().inputs(corpus, unit) | scored
+        known = self.catalogue(corpus)
+        layers = dict.fromkeys([*known.layers(self.names()), *self.wanted()])
+        return {name: corpus.layer(name).digest_all() for name in layers}
 
-    def _decided_on(self) -> str:
-        return "candidates" if self._early() else "shards"
-
-    def _scores(self) -> bool:
-        return self.min_sim is not None or self.top_fraction is not None
+    def catalogue(self, corpus: Corpus) -> Catalogue:
+        return columns.catalogue(corpus, self.of, coming=self._scores())
 
     def check(self, corpus: Corpus) -> None:
-        known = schema.table("score-list")
-        if known.column(self.score).type != "float32":
-            raise UsageError(f"{self.score} is no number", "name a similarity of scores/list")
+        if (self.cap or self.soft_cap) and self.by is None:
+            raise UsageError("a cap is of each group", "say which: --by language")
+        if self.by is not None and not (self.cap or self.soft_cap or self.top_fraction is not None):
+            raise UsageError("--by groups nothing", "add --top-fraction, --cap or --soft-cap, or leave it away")
+        if self.near is not None and self.score != "similarity":
+            raise UsageError("with --near the score is normsim", "leave --score away")
+        self.deciding(corpus, self._like(corpus, known_later=True))
         refuse_other_settings(self, corpus, self.layer(corpus), but=("frozen",))
 
+    def deciding(self, corpus: Corpus, like: int | None) -> Deciding:
+        """The predicates, every name and type checked. UsageError for what cannot be."""
+        known = self.catalogue(corpus)
+        return deciding.Deciding(corpus, known, self.predicates(like), self.weights(), self.missing)
+
     def open(self, corpus: Corpus) -> Work:
-        import numpy as np
-
-        from ..io import table
-        from ..scores.decide import Resolved, decide, resolve
-
-        def read(unit: str) -> tuple[Columns, Uids]:
-            if self._early():
-                return _read_candidates(corpus, unit, self.score if self._scores() else None)
-            return _read(corpus, unit, scored=self._scores())
-
-        def whole(shards: Sequence[str]) -> Resolved:
-            every = [_no_pairs(self._scores()), *map(read, shards)]
-            columns = {name: np.concatenate([each[0][name] for each in every]) for name in every[0][0]}
-            return resolve(self._predicates(corpus), columns, np.concatenate([each[1] for each in every]))
-
         def judge(unit: str, tell: Tell) -> None:
-            layer, shards = self.layer(corpus), corpus.layer(self._decided_on()).units()
-            if self._early() and self._scores() and not corpus.layer(SCORES_OF_LIST).units():
-                raise CorpusError(
-                    f"no {SCORES_OF_LIST} in {corpus.path}: no list brought scores of its candidates",
-                    "decide by the images' own similarity, after `vlcorpus download`",
-                )
-            inputs, before = self.inputs(corpus, unit), _before(layer)
-            model = self._model(corpus, layer, before)
-            resolved = Resolved.from_json(before["predicates"]) if self.frozen and before else whole(shards)
-            about = {"predicates": resolved.as_json(), "model": model}
-            own = _begun(layer, shards, inputs)
-            earlier = next(iter(own.values())).get("predicates_before") if own else before and before["predicates"]
-            totals: Counter[str] = Counter()
-            seen = kept = changed = 0
-            with UnitCommit(self, corpus, layer, unit, inputs) as commit:
-                for shard in shards:
-                    columns, uids = read(shard)
-                    made = decide(resolved, columns, uids, self.missing)  # type: ignore[arg-type]
-                    listed = {
-                        "uid": list(map(bytes, uids)),
-                        "keep": made.keep,
-                        "fail_mask": made.fail_mask,
-                        "first_fail": made.first_fail.astype(np.int32),
-                        "weight": made.weight,
-                    }
-                    reasons = _reasons(resolved, columns, made.first_fail)
-                    turned = own[shard].get("changed", 0) if shard in own else _changed(layer, shard, uids, made.keep)
-                    told = {"predicates_before": earlier, "changed": turned}
-                    with UnitCommit(self, corpus, layer, shard, inputs | {"shard": shard}) as part:
-                        table.write(part, f"{shard}.parquet", table.from_columns(listed, "decisions"), "decisions")
-                        part.finish(seen=len(uids), kept=int(made.keep.sum()), rejected=reasons, **about, **told)
-                    totals += reasons
-                    changed += turned
-                    seen, kept = seen + len(uids), kept + int(made.keep.sum())
-                    tell(seen, kept)
-                told = {"predicates_before": earlier, "changed": changed}
-                commit.finish(seen=seen, kept=kept, rejected=totals, **about, **told)
+            inputs, before = self.inputs(corpus, unit), _before(self.layer(corpus))
+            own = self.open_deciding(corpus)
+            _decide(self, corpus, own, self.resolved(corpus, own), inputs, before, tell)
 
         return judge
 
-    def _model(self, corpus: Corpus, layer: Layer, before: dict[str, Any] | None) -> str | None:
-        """The model whose similarity is judged; UsageError where another one is meant or was judged before."""
-        if not self._scores():
-            return None
-        if self._early():
-            return next((stats["model"] for stats in _stats_of(corpus.layer(SCORES_OF_LIST)) if stats["model"]), None)
-        model = models.scored(corpus)
-        meant = models.embedded(corpus, self.model).folder.name if self.model is not None else model
-        if model is not None and meant != model:
-            raise UsageError(
-                f"the similarities are those of {model}, not of {meant}",
-                f"score again: `vlcorpus score {corpus.path} similarity --model {self.model}`",
-            )
-        if before is not None and before.get("model") not in (None, model):
-            raise UsageError(
-                f"{layer.name} was decided by the similarities of {before['model']}, and now they are those of {model}",
-                f"thresholds of one model mean nothing to another: choose another name, or remove {layer.folder}",
-            )
-        return model
+    def open_deciding(self, corpus: Corpus) -> Deciding:
+        """The predicates over today's corpus. UsageError where scores are of another model than is meant."""
+        own = self.deciding(corpus, self._like(corpus))
+        layer = self.layer(corpus)
+        self._check_models(corpus, own, layer, _before(layer))
+        return own
 
-    def _predicates(self, corpus: Corpus) -> list[Predicate]:
-        from ..scores.decide import AtLeast, RandomRows, TopFraction
+    def resolved(self, corpus: Corpus, own: Deciding, shards: Sequence[str] | None = None) -> Resolved:
+        """The cuts: those of last time where they are frozen, else those of the corpus, or of some of its shards."""
+        before = _before(self.layer(corpus)) if self.frozen else None
+        return deciding.kept_cuts(before) if before else own.resolve(shards)
 
-        found: list[Predicate] = []
+    def predicates(self, like: int | None) -> list[Predicate]:
+        """In their order. like: rows of a random choice that is like another decision."""
+        from ..scores import predicates as p
+
+        found: list[Predicate] = [p.Where(part) for text in self.where for part in expression.conjuncts(text)]
+        if self.weight is not None:
+            found.append(p.Where(expression.written(f"({self.weight}) > 0")))
         if self.min_sim is not None:
-            found.append(AtLeast("similarity", self.min_sim))
+            found.append(p.AtLeast(self._score, self.min_sim))
         if self.top_fraction is not None:
-            found.append(TopFraction("similarity", self.top_fraction))
-        if self.random_like is not None:
-            stats = corpus.layer(f"decisions/{self.random_like}").stats(ALL)
-            if stats is None:
-                raise CorpusError(f"no decision {self.random_like} in {corpus.path}", "make it first")
-            found.append(RandomRows(rows=int(stats["kept"]), seed=self.seed))
+            found.append(p.TopFraction(self._score, self.top_fraction, self.ties, self.by))  # type: ignore[arg-type]
+        if self.draw is not None:
+            found.append(p.Drawn(self.draw, self.seed))
+        if like is not None:
+            found.append(p.RandomRows(rows=like, seed=self.seed))
         if self.random_fraction is not None:
-            found.append(RandomRows(fraction=self.random_fraction, seed=self.seed))
+            found.append(p.RandomRows(fraction=self.random_fraction, seed=self.seed))
+        if self.cap is not None and self.by is not None:
+            found.append(p.Cap(self.cap, self.by, self._score if self._scored() else None, self.seed))
+        if self.target_rows is not None:
+            found.append(p.TopRows(self._score, self.target_rows))
         return found
+
+    def weights(self) -> Weights:
+        from ..scores.predicates import Weights
+
+        return Weights(self.weight, self.soft_cap, self.by if self.soft_cap is not None else None)
+
+    def _like(self, corpus: Corpus, *, known_later: bool = False) -> int | None:
+        """How many pairs the decision keeps that a random one is to be like."""
+        if self.random_like is None:
+            return None
+        stats = corpus.layer(f"decisions/{self.random_like}").stats(ALL)
+        if stats is None and not known_later:
+            raise CorpusError(f"no decision {self.random_like} in {corpus.path}", "make it first")
+        return int(stats["kept"]) if stats is not None else 0
+
+    def _check_models(self, corpus: Corpus, own: Deciding, layer: Layer, before: Mapping[str, Any] | None) -> None:
+        """UsageError where scores are of another model than is meant, than thresholds were made for, or than before."""
+        found = own.models()
+        similarity = found.get("similarity")
+        if self.model is not None and similarity is not None and self.of == "images":
+            meant = models.embedded(corpus, self.model).folder.name
+            if meant != similarity:
+                raise UsageError(
+                    f"the similarities are those of {similarity}, not of {meant}",
+                    f"score again: `vlcorpus score {corpus.path} similarity --model {self.model}`",
+                )
+        if not self.any_model:
+            deciding.refuse_other_models(self.made_for, self._score, found)
+        earlier = (before or {}).get("models") or {}
+        for column, model in earlier.items():
+            if column in found and found[column] != model:
+                raise UsageError(
+                    f"{layer.name} was decided by the {column} of {model}, and now it is that of {found[column]}",
+                    f"thresholds of one model mean nothing to another: choose another name, or remove {layer.folder}",
+                )
+
+
+def _decide(
+    stage: Filter,
+    corpus: Corpus,
+    own: Deciding,
+    resolved: Resolved,
+    inputs: dict[str, str],
+    before: Mapping[str, Any] | None,
+    tell: Tell,
+) -> None:
+    """Judge every shard and commit what was decided of it, then the whole."""
+    layer, shards = stage.layer(corpus), own.known.shards()
+    about = own.about(resolved)
+    short = deciding.short(about)
+    begun = _begun(layer, shards, inputs)
+    earlier = next(iter(begun.values())).get("predicates_before") if begun else (before or {}).get("predicates")
+    tally = deciding.Tally(len(resolved.predicates))
+    changed = 0
+    with UnitCommit(stage, corpus, layer, ALL, inputs) as commit:
+        for shard in shards:
+            uids, made = own.decide(resolved, shard)
+            part_tally = deciding.Tally.of(made)
+            turned = begun[shard].get("changed", 0) if shard in begun else deciding.changed(layer, shard, uids, made)
+            told: dict[str, Any] = {"predicates_before": deciding.short_cuts(earlier), "changed": turned}
+            with UnitCommit(stage, corpus, layer, shard, inputs | {"shard": shard}) as part:
+                deciding.write(part, shard, uids, made)
+                part.finish(**part_tally.counts(resolved), **short | part_tally.as_json() | told)
+            tally.add(part_tally)
+            changed += turned
+            tell(tally.seen, tally.kept)
+        told = {"predicates_before": earlier, "changed": changed}
+        commit.finish(**tally.counts(resolved), **about | tally.as_json() | told)
 
 
 def _before(layer: Layer) -> dict[str, Any] | None:
@@ -208,85 +303,13 @@ def _begun(layer: Layer, shards: Sequence[str], inputs: dict[str, str]) -> dict[
     return {shard: stats for shard, stats in found.items() if stats and stats["inputs"] == inputs | {"shard": shard}}
 
 
-def _no_pairs(scored: bool) -> tuple[Columns, Uids]:
-    """Columns and uids of no pairs."""
-    import numpy as np
-
-    return {"similarity": np.zeros(0, np.float32)} if scored else {}, np.zeros((0, 16), np.uint8)
-
-
-def _reasons(resolved: Resolved, columns: Columns, first_fail: Any) -> Counter[str]:
-    """Dropped rows by the reason of the first predicate that they fail."""
-    import numpy as np
-
-    reasons: Counter[str] = Counter()
-    for place, predicate in enumerate(resolved.predicates):
-        failed = first_fail == place
-        column = getattr(predicate, "column", None)
-        if column is not None:
-            absent = failed & np.isnan(columns[column])
-            reasons["missing_score"] += int(absent.sum())
-            failed &= ~absent
-        reasons[_REASONS[type(predicate).__name__]] += int(failed.sum())
-    return reasons
-
-
-def _read(corpus: Corpus, shard: str, *, scored: bool) -> tuple[Columns, Uids]:
-    """Columns and uids of the pairs with images, in shard order; a pair without a score has NaN."""
-    import numpy as np
-
-    from .samples import column, with_image
-
-    uids = [bytes.fromhex(row["uid"]) for row in with_image(corpus, shard)]
-    flat = np.frombuffer(b"".join(uids), np.uint8).reshape(-1, 16)
-    if not scored:
-        return {}, flat
-    values = column(corpus, "scores/similarity", shard, "score-similarity", "similarity", uids)
-    return {"similarity": np.array(values, np.float32)}, flat
-
-
-def _read_candidates(corpus: Corpus, shard: str, score: str | None) -> tuple[Columns, Uids]:
-    """The same of candidates, by a column of the scores that came with their list; NaN where the list brought none."""
-    import numpy as np
-
-    from ..io import table
-
-    path = corpus.layer("candidates").path(f"{shard}.parquet")
-    uids = table.read(path, "candidates", only=["uid"]).column("uid").to_pylist()
-    flat = np.frombuffer(b"".join(uids), np.uint8).reshape(-1, 16)
-    if score is None:
-        return {}, flat
-    layer = corpus.layer(SCORES_OF_LIST)
-    if layer.stats(shard) is None:  # of a source that brought no scores
-        return {"similarity": np.full(len(flat), np.nan, np.float32)}, flat
-    found = table.read(layer.path(f"{shard}.parquet"), "score-list", only=["uid", score])
-    if found.column("uid").to_pylist() != uids:
-        raise CorpusError(f"{layer.name} is not of the candidates of {shard}", "import the list again")
-    return {"similarity": found.column(score).to_numpy().astype(np.float32)}, flat
-
-
-def _stats_of(layer: Layer) -> Iterator[dict[str, Any]]:
-    return (stats for stats in map(layer.stats, layer.units()) if stats is not None)
-
-
-def _changed(layer: Layer, shard: str, uids: Uids, keep: Any) -> int:
-    """Rows of a shard whose verdict differs from the one on disk."""
-    from ..io import table
-
-    path = layer.path(f"{shard}.parquet")
-    if not path.is_file():
-        return 0
-    old = table.read(path, "decisions", only=["uid", "keep"])
-    before = dict(zip(old.column("uid").to_pylist(), old.column("keep").to_pylist(), strict=True))
-    return sum(before.get(bytes(uid)) not in (None, bool(now)) for uid, now in zip(uids, keep, strict=True))
-
-
 def refuse_other_settings(stage: Stage, corpus: Corpus, layer: Layer, *, but: Sequence[str] = ()) -> None:
     """A name stands for its settings: UsageError where the same name was made, or begun, with others."""
     stats = _before(layer)
     if stats is None:
         return
-    own = values_of(stage, result_only=True)
+    kept = kept_values(stage, corpus.path)
+    own = {each.name: kept[each.name] for each in settings_of(type(stage)) if each.result}
     differing = [name for name, value in own.items() if name not in but and stats["settings"].get(name, value) != value]
     if differing:
         name = differing[0]

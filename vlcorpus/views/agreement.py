@@ -51,13 +51,14 @@ def agreement(ledger: Ledger, corpus: Corpus) -> None:
             if not _of_candidates(layer, shard):
                 _scores(ledger, corpus, layer, shard, good)
         for decision in corpus.layers("decisions"):
-            _decisions(ledger, corpus.layer(f"decisions/{decision}"), shard, good)
+            layer = corpus.layer(f"decisions/{decision}")
+            _decisions(ledger, layer, shard, rows if _of_candidates(layer, shard) else good)
         for split in corpus.layers("splits"):
             found = _aligned(ledger, corpus.layer(f"splits/{split}"), shard, "splits", good)
             members.split(split, found)
         members.seen(good)
     members.finish()
-    _given_scores(ledger, corpus)
+    _of_every_candidate(ledger, corpus)
     _indexes(ledger, corpus)
 
 
@@ -191,10 +192,11 @@ def _of_candidates(layer: Layer, shard: str) -> bool:
     return (stats_or_none(layer, shard) or {}).get("of") == "candidates"
 
 
-def _given_scores(ledger: Ledger, corpus: Corpus) -> None:
-    """Scores that came with a list have the candidates, in order, whether or not there is a shard of them."""
-    for score in corpus.layers("scores"):
-        layer = corpus.layer(f"scores/{score}")
+def _of_every_candidate(ledger: Ledger, corpus: Corpus) -> None:
+    """Scores and decisions of candidates have all of them, in order, whether or not there is a shard of them."""
+    layers = [(corpus.layer(f"scores/{name}"), scorers.table_of(name)) for name in corpus.layers("scores")]
+    layers += [(corpus.layer(f"decisions/{name}"), "decisions") for name in corpus.layers("decisions")]
+    for layer, name in layers:
         for shard in layer.units():
             if not _of_candidates(layer, shard):
                 continue
@@ -202,12 +204,12 @@ def _given_scores(ledger: Ledger, corpus: Corpus) -> None:
             try:
                 path = corpus.layer("candidates").path(f"{shard}.parquet")
                 wanted = table.read(path, "candidates", only=["uid"]).column("uid")
-                found = table.read(layer.path(f"{shard}.parquet"), scorers.table_of(score), only=["uid"]).column("uid")
+                found = table.read(layer.path(f"{shard}.parquet"), name, only=["uid"]).column("uid")
             except VlcorpusError:
                 continue  # told when the files were read on their own
             if not found.equals(wanted):
                 there, ours = ([uid.hex() for uid in column.to_pylist()] for column in (found, wanted))
-                fix = "import the list again"
+                fix = "import the list again" if layer.name == "scores/list" else ""
                 _same(ledger, f"{layer.name}/{shard}.parquet", "column uid beside the candidates", there, ours, fix)
 
 

@@ -6,38 +6,54 @@ judgement(stored, {"similarity": 0.21}, failed=True)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ..scores.predicates import Resolved
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one predicate said. threshold: the cut it came to; None where there is none (a random draw)."""
+    """What one predicate said. value: of its column, or of all columns that it reads, by name; threshold: the cut that
+    it came to; None where there is none (a condition, a random draw). group: whose cut, where each group has its own.
+    """
 
     rule: str
     column: str | None
     value: Any
     threshold: Any
     passed: bool
+    group: Any = None
+    model: str | None = None
 
 
-def judgement(stored: dict[str, Any], scores: dict[str, Any], *, failed: bool) -> Judgement:
-    """What a predicate, as scores.decide.Resolved.as_json stores it, said of a pair with these scores."""
-    kind, column, cut = stored["predicate"], stored.get("column"), stored.get("cut")
-    threshold = cut["threshold"] if cut else stored.get("threshold", stored.get("values"))
-    rules = {
-        "AtLeast": f"{column} at least {stored.get('threshold')}",
-        "AtMost": f"{column} at most {stored.get('threshold')}",
-        "OneOf": f"{column} one of {', '.join(map(str, stored.get('values') or ()))}",
-        "TopFraction": f"{column} in the top {stored.get('fraction')}",
-        "RandomRows": _draw(stored),
-    }
-    if kind == "RandomRows":
-        return Judgement(rules[kind], None, None, None, not failed)
-    return Judgement(rules.get(kind, str(kind)), column, scores.get(str(column)), threshold, not failed)
+def judgement(stored: Mapping[str, Any], values: Mapping[str, Any], *, failed: bool) -> Judgement:
+    """What a predicate, as a decision's stats store it, said of a pair with these values of its columns.
+
+    values: by column, and by the expressions that stand for a column or a group, where these are known.
+    """
+    rule, column, by = says(stored), stored.get("column"), stored.get("by")
+    names = [name for name in stored.get("columns", ()) if name != column]
+    value = values.get(str(column)) if column is not None else None
+    if column is None or (value is None and column not in values):
+        value = {name: values.get(name) for name in names} or None
+        if value is not None and len(value) == 1:
+            column, value = next(iter(value.items()))
+    group = values.get(str(by)) if by is not None else None
+    threshold = _threshold(stored, group)
+    return Judgement(rule, column, value, threshold, not failed, group, stored.get("model"))
 
 
-def _draw(stored: dict[str, Any]) -> str:
-    rows, fraction = stored.get("rows"), stored.get("fraction")
-    share = f"{rows} pairs" if rows is not None else f"a share of {fraction}"
-    return f"drawn by uid: {share}, seed {stored.get('seed')}"
+def says(stored: Mapping[str, Any]) -> str:
+    """A stored predicate in words."""
+    return str(stored.get("says") or Resolved.from_json([stored]).predicates[0])
+
+
+def _threshold(stored: Mapping[str, Any], group: Any) -> Any:
+    cut = stored.get("cut")
+    if cut is None:
+        return stored.get("threshold")
+    if "groups" in cut:
+        return next((threshold for name, threshold, _ in cut["groups"] if name == group), None)
+    return cut.get("threshold")

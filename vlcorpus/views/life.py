@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .. import expression
 from ..corpus import Corpus
 from ..errors import CorpusError
 from ..io import table
 from ..stages import scorers
-from ..stages.export_formats import format_of, holder
+from ..stages.columns import catalogue
+from .exported import Exported, exported
 from .find import Found, Refused, places
 from .judging import Judgement, judgement
-from .layers import ALL, export_layers, stats_or_none
+from .layers import ALL, stats_or_none
 from .origin import page_of
 
 
@@ -72,14 +74,6 @@ class Grouped:
 
 
 @dataclass(frozen=True)
-class Exported:
-    folder: str
-    split: str
-    tar: str
-    key: str
-
-
-@dataclass(frozen=True)
 class Life:
     """uid, key and shard; `found` is its row as a candidate; `rejected` says why it is none; `page` and `fetched` are
     its rows in those tables. scores: by column; those that came with a list as `list.similarity`."""
@@ -124,7 +118,7 @@ def life(corpus: Corpus, place: Found | Refused, *, export: Path | None = None) 
         decisions=tuple(_decisions(corpus, place, scores)),
         groups=tuple(_groups(corpus, place)),
         splits=_splits(corpus, place),
-        exports=tuple(_exports(place, export)) if export is not None else (),
+        exports=tuple(exported(export, place.uid, found["given_uid"])) if export is not None else (),
     )
 
 
@@ -217,11 +211,35 @@ def _decisions(corpus: Corpus, place: Found, scores: dict[str, Any]) -> list[Dec
         row = _row(layer.path(f"{place.shard}.parquet"), "decisions", place.uid)
         if row is None:
             continue
+        values = scores | _asked(corpus, place, whole)
         judgements = tuple(
-            judgement(stored, scores, failed=bool(row["fail_mask"] >> bit & 1))
+            judgement(stored, values, failed=bool(row["fail_mask"] >> bit & 1))
             for bit, stored in enumerate(whole["predicates"])
         )
         found.append(Decided(name, row["keep"], row["weight"], judgements))
+    return found
+
+
+def _asked(corpus: Corpus, place: Found, whole: dict[str, Any]) -> dict[str, Any]:
+    """What a decision read of this pair: the values of its columns and of the expressions that it groups or orders by.
+
+    Values are those of today: a layer that was made again since may say something else. What is gone is left out.
+    """
+    known = catalogue(corpus, whole.get("of", "images"))
+    names = list(dict.fromkeys(name for each in whole["predicates"] for name in each.get("columns", ())))
+    names = [name for name in names if name in known]
+    try:
+        rows = known.read(place.shard, names)
+    except CorpusError:
+        return {}
+    uids = rows.column("uid").to_pylist()
+    if place.uid not in uids:
+        return {}
+    row = rows.slice(uids.index(place.uid), 1)
+    found = row.select(names).to_pylist()[0] if names else {}
+    for text in {each.get(side) for each in whole["predicates"] for side in ("column", "by")} - {None, *found}:
+        if set(expression.names(text)) <= set(names):
+            found[text] = expression.compile_value(text, row.schema).values(row).to_pylist()[0]
     return found
 
 
@@ -273,17 +291,4 @@ def _splits(corpus: Corpus, place: Found) -> dict[str, str]:
             row = _row(layer.path(f"{place.shard}.parquet"), "splits", place.uid)
         if row is not None:
             found[name] = row["split"]
-    return found
-
-
-def _exports(place: Found, out: Path) -> list[Exported]:
-    found = []
-    for layer in export_layers(out)[1:]:
-        for shard in layer.units():
-            rows = table.read(layer.path(f"{shard}.parquet"), "exports", only=["uid", "key"])
-            uids = rows.column("uid").to_pylist()
-            if place.uid.hex() in uids:
-                held = holder(shard, format_of(layer.stats(shard) or {}))
-                key = rows.column("key")[uids.index(place.uid.hex())].as_py()
-                found.append(Exported(str(out), layer.folder.name, f"{layer.folder.name}/{held}", key))
     return found
