@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import spec
 from ..corpus import Corpus
-from ..errors import UsageError, nearest
+from ..errors import UsageError, VlcorpusError, nearest
 from . import scorers
 from .base import Stage
 
@@ -57,6 +57,7 @@ _OTHERS = {"embeddings": "import-embeddings"}
 
 _HINTS = {
     "candidates": "give it pairs first: `vlcorpus crawl CORPUS URL` or `vlcorpus import CORPUS LIST`",
+    "scores": "make it first: `vlcorpus score CORPUS SCORE --named NAME`, or another SCORE",
     "decisions": "decide first: `vlcorpus filter CORPUS --min-sim 0.28`",
     "duplicates": "make it first: `vlcorpus dedup CORPUS --duplicates NAME`",
     "splits": "make it first: `vlcorpus split CORPUS --split NAME`",
@@ -95,7 +96,7 @@ def maker(corpus: Corpus, layer: str, asker: Stage) -> Stage | None:
     model: str | None = getattr(asker, "model", None)
     made_before = _made_before(corpus, _embeddings(corpus, model) if head == "embeddings" else layer, cls)
     if made_before is not None:
-        return made_before
+        return made_before if head != "scores" or _can_be_made(corpus, made_before) else None
     values: dict[str, Any] = {}
     if head == "scores":
         if tail not in scorers.kinds() or scorers.scorer(tail).needed:
@@ -107,6 +108,15 @@ def maker(corpus: Corpus, layer: str, asker: Stage) -> Stage | None:
         values["model"] = model
     made = spec.build(cls, values, where=cls.name)
     return made if made.made() == layer else None
+
+
+def _can_be_made(corpus: Corpus, made_before: Stage) -> bool:
+    """Whether what a score read from outside (weights, a head, lists) is still there; else it is used as it is."""
+    try:
+        made_before.check(corpus)
+    except VlcorpusError:
+        return False
+    return True
 
 
 def recorded(corpus: Corpus, stats: Mapping[str, Any]) -> Stage:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, cast
 
 from .. import spec
@@ -46,16 +47,16 @@ class Score(Stage):
         None, help="Images encoded at once, or rows of a random batch (negcliploss).", least=1
     )
     weights: str | None = setting(
-        None, help="File of a head's weights on CLIP embeddings (aesthetic, nsfw, head).", path=True
+        None, help="File of a head's weights, or a SavedModel's folder (aesthetic, nsfw, head).", path=True
     )
     head: str | None = setting(None, help="A head of your own, as package.module:function or an installed name (head).")
     near: str | None = setting(
         None, help="What is near: a folder of images, .npy of embeddings, or a corpus (normsim).", path=True
     )
     norm: str = setting("inf", help="Norm over the near ones (normsim).", choices=("inf", "2"))
-    batches: int = setting(10, help="Random batches to average over (negcliploss).", least=1, most=1_000)
+    batches: int = setting(10, help="Rounds of random batches to average over (negcliploss).", least=1, most=1_000)
     temperature: float | None = setting(
-        None, help="Temperature of the loss; the model's own, or 0.01, if not given (negcliploss).", least=1e-4, most=1
+        None, help="Temperature of the loss; 0.01 if not given (negcliploss).", least=1e-4, most=1
     )
     clusters: int | None = setting(None, help="How many clusters (clusters).", least=2)
     references: str | None = setting(None, help=".npy of reference centroids (nearest).", path=True)
@@ -63,14 +64,14 @@ class Score(Stage):
         None, help="File of terms, one a line, or folder of one for each language (entities, metaclip).", path=True
     )
     limit: int | None = setting(None, help="Pairs that a term keeps in the mean (metaclip).", least=1)
-    detector: str = setting("cld2", help="Language detector (language).", choices=("cld2", "cld3", "fasttext"))
-    columns: tuple[str, ...] = setting((), help="Columns to fuse (fused).")
-    shares: tuple[float, ...] = setting((), help="Weight of each column (fused).")
+    detector: str = setting("pycld2", help="Language detector (language).", choices=("pycld2", "cld3", "fasttext"))
+    columns: tuple[str, ...] = setting((), help="Columns of numbers to fuse (fused).")
+    shares: tuple[float, ...] = setting((), help="Weight of each column; below 0 where low values are good (fused).")
     seed: int = setting(0, help="Seed of random draws and batches.", least=0)
 
     @property
     def scorer(self) -> Scorer:
-        return scorers.scorer(self.score)
+        return scorers.scorer(self.score).chosen(self)
 
     @property
     def follows(self) -> str | None:  # type: ignore[override]
@@ -80,12 +81,23 @@ class Score(Stage):
     def libraries(self) -> tuple[str, ...]:  # type: ignore[override]
         return self.scorer.libraries
 
+    def located(self) -> Stage:
+        return replace(self)  # what an earlier plan found at a path may have changed
+
+    @cached_property
+    def looked(self) -> dict[str, str]:
+        """Names of what lies at the paths of settings, by setting: looked at once a plan."""
+        return {}
+
     def made(self) -> str:
         return scorers.layer_of(self.score, self.named)
 
     def wanted(self) -> tuple[str, ...]:
         needs = self.scorer.needs(self)
         return (self.scorer.follows, *needs) if self.scorer.whole else needs
+
+    def uses(self) -> tuple[str, ...]:
+        return self.scorer.uses(self)
 
     def followed(self, corpus: Corpus) -> Layer:
         """The layer whose shards are scored."""
@@ -123,7 +135,8 @@ class Score(Stage):
                 raise UsageError(f"{self.score} does not read {each.option}", "leave it away")
         for name in self.scorer.needed:
             if getattr(self, name) in (None, ()):
-                raise UsageError(f"{self.score} needs --{name.replace('_', '-')}", "see `vlcorpus score --help`")
+                option = "--" + name.replace("_", "-")
+                raise UsageError(f"{self.score} has no {option}", f"give it: {option} ...")
         self.scorer.check(self, corpus)
 
     def open(self, corpus: Corpus) -> Work:
@@ -147,12 +160,16 @@ class Score(Stage):
             layer, shards, inputs = self.layer(corpus), self.followed(corpus).units(), self.inputs(corpus, unit)
             rows = 0
             about: dict[str, Any] = {}
+            files: dict[str, bytes] = {}
             with UnitCommit(self, corpus, layer, unit, inputs) as commit:
                 for shard, scored in work(shards, tell):
                     with UnitCommit(self, corpus, layer, shard, inputs | {"shard": shard}) as part:
                         rows += self._write(corpus, part, scored)
                     about = dict(scored.about)
+                    files |= scored.files
                     tell(rows, rows)
+                for name, payload in sorted(files.items()):
+                    commit.write(name, payload)
                 commit.finish(seen=rows, kept=rows, **self._about(corpus, about))
 
         return score

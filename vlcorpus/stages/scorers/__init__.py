@@ -18,7 +18,21 @@ from .base import Scorer
 # Of an image and its words, of the image, of the words, of other scores.
 _SCORERS = {
     "similarity": "similarity:Similarity",
+    "negcliploss": "negcliploss:NegCLIPLoss",
+    "normsim": "normsim:NormSim",
+    "clusters": "clusters:Clusters",
+    "nearest": "nearest:Nearest",
+    "fused": "fused:Fused",
+    "flipped": "flipped:Flipped",
     "phash": "phash:PHash",
+    "aesthetic": "aesthetic:Aesthetic",
+    "nsfw": "nsfw:Nsfw",
+    "head": "head:OwnHead",
+    "text": "text:Text",
+    "language": "language:Language",
+    "pii": "pii:PII",
+    "entities": "entities:Entities",
+    "metaclip": "metaclip:MetaCLIP",
 }
 
 LIST = "list"  # what an imported list said: scores/list is import's

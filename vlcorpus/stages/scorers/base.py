@@ -34,10 +34,12 @@ if TYPE_CHECKING:
 class Scored:
     """One shard's columns, `uid` (binary16) among them, as pyarrow or numpy arrays of one length; and what the stats
     say of how they came about: `model` (the slug of the embeddings or weights that gave them), `weights_hash`, ...
+    files: what a score of the whole corpus leaves beside its tables, by name, as `centroids.npy`.
     """
 
     columns: Mapping[str, Any]
     about: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 OneShard = Callable[[str, Tell], Scored]
@@ -57,8 +59,16 @@ class Scorer(ABC):
     libraries: ClassVar[tuple[str, ...]] = ()
     """Packages whose versions are provenance."""
 
+    def chosen(self, stage: Score) -> Scorer:
+        """The scorer that the settings mean, where they choose what is read."""
+        return self
+
     def needs(self, stage: Score) -> tuple[str, ...]:
         """Layers, beside the followed one, that must be whole before any unit starts."""
+        return ()
+
+    def uses(self, stage: Score) -> tuple[str, ...]:
+        """Layers that are read where they are there: waited for where the plan makes them."""
         return ()
 
     def inputs(self, stage: Score, corpus: Corpus) -> dict[str, str]:
