@@ -33,6 +33,7 @@ from .errors import UsageError, nearest
 
 T = TypeVar("T")
 _KEY = "vlcorpus.setting"
+_TOWERS = re.compile(r"image=(.+?),text=(.+)", re.DOTALL)  # a reference to two models
 _USER = re.compile(r"//[^/?#@]*@")
 _SIGNATURE = re.compile(
     r"(?:X-Amz-|X-Goog-|AWSAccessKeyId=|GoogleAccessId=|Signature=|Expires=|Policy=|Key-Pair-Id=|sig=|se=|sv=|sp=|sr=)",
@@ -274,8 +275,10 @@ def _unsigned(url: str) -> str:
 
 
 def _kept(text: str, folder: Path) -> str:
+    if (both := _TOWERS.fullmatch(text)) is not None:
+        return f"image={_kept(both[1], folder)},text={_kept(both[2], folder)}"
     lead, place = ("", text) if os.path.exists(text) else _split(text)
-    is_path = lead or os.path.isabs(place) or place.startswith(".") or os.path.exists(place)
+    is_path = lead not in {"", "hf:"} or os.path.isabs(place) or place.startswith(".") or os.path.exists(place)
     if "://" in text or not place or not is_path:
         return _unsigned(text) if "://" in text else text
     relative = os.path.relpath(place, folder)
@@ -283,6 +286,8 @@ def _kept(text: str, folder: Path) -> str:
 
 
 def _opened(text: str, folder: Path) -> str:
+    if (both := _TOWERS.fullmatch(text)) is not None:
+        return f"image={_opened(both[1], folder)},text={_opened(both[2], folder)}"
     lead, place = ("", text) if text.startswith(".") else _split(text)
     if place.split(os.sep)[0] not in {".", ".."}:
         return text
@@ -290,8 +295,8 @@ def _opened(text: str, folder: Path) -> str:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """A path may stand behind `NAME@` or `local-dir:`, as in a reference to a model."""
-    found = re.fullmatch(r"(local-dir:|[^/@]+@)?(.*)", text, re.DOTALL)
+    """A path may stand behind `NAME@`, `local-dir:` or `hf:`, as in a reference to a model."""
+    found = re.fullmatch(r"(local-dir:|hf:|[^/@]+@)?(.*)", text, re.DOTALL)
     assert found is not None
     return found[1] or "", found[2]
 

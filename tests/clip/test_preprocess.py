@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from tests.clip.drawn import photo
-from vlcorpus.clip.preprocess import CLIP_MEAN, CLIP_STD, Preprocessing, normalise, prepare, preprocessing
+from vlcorpus.clip.preprocess import CLIP_MEAN, CLIP_STD, Preprocessing, normalise, prepare, prepare_into, preprocessing
 from vlcorpus.errors import SourceError
 
 SIDES = [(480, 640), (641, 333), (64, 64), (40, 51), (65, 64), (300, 1300), (20, 30), (97, 301), (1999, 70), (70, 1601)]
@@ -83,3 +83,45 @@ def test_what_is_no_image(bad: np.ndarray) -> None:
 def test_settings_that_cannot_be_followed(settings: dict[str, object]) -> None:
     with pytest.raises(SourceError):
         preprocessing(settings, 32)
+
+
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+def test_stored_shards_are_within_two_of_open_clip(interpolation: str) -> None:
+    """What `download --image-size 256` leaves, for a tower of 224 pixels."""
+    theirs = open_clip.image_transform(224, is_train=False, interpolation=interpolation)
+    how = preprocessing({"interpolation": interpolation}, 224)
+    std, mean = np.array(CLIP_STD)[:, None, None], np.array(CLIP_MEAN)[:, None, None]
+    for height, width in (
+        (256, 256),
+        (256, 341),
+        (341, 256),
+        (256, 455),
+        (384, 256),
+        (256, 257),
+        (512, 384),
+        (224, 300),
+    ):
+        for rgb in (photo(height, width), np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)):
+            want = np.rint((theirs(Image.fromarray(rgb)).numpy() * std + mean) * 255)
+            assert np.abs(prepare(rgb, how) - want).max() <= 2, (height, width)
+
+
+def test_into_a_row_of_a_batch_and_with_blue_first() -> None:
+    batch = np.full((3, 3, 32, 32), 9, np.uint8)
+    for resize in ("shortest", "longest", "squash"):
+        how = preprocessing({"resize_mode": resize}, 32)
+        for height, width in ((60, 80), (32, 32), (33, 32), (20, 90)):
+            rgb = photo(height, width)
+            prepare_into(rgb, how, batch[1])
+            assert (batch[1] == prepare(rgb, how)).all() and (batch[0] == 9).all() and (batch[2] == 9).all()
+            prepare_into(np.ascontiguousarray(rgb[..., ::-1]), how, batch[1], bgr=True)
+            assert (batch[1] == prepare(rgb, how)).all()
+
+
+def test_where_an_odd_pixel_is_cut() -> None:
+    """torchvision cuts 1.5 as 2 and 0.5 as 0; transformers cuts 1 and 0."""
+    rgb = np.arange(4 * 7, dtype=np.uint8).reshape(4, 7, 1).repeat(3, 2)
+    near, down = preprocessing({}, 4), preprocessing({}, 4, crop="down")
+    assert prepare(rgb, near)[0, 0, 0] == 2 and prepare(rgb, down)[0, 0, 0] == 1
+    assert (prepare(rgb[:, :5], near) == prepare(rgb[:, :5], down)).all()
+    assert "crop" not in near.as_dict() and down.as_dict()["crop"] == "down"

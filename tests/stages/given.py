@@ -61,7 +61,7 @@ class Here:
         while self._waiting:
             task = self._waiting.popleft()
             try:
-                task.stage.open(task.corpus)(task.unit, lambda seen, kept: None)
+                task.stage.open(task.corpus)(task.unit, quiet)
             except VlcorpusError as error:
                 yield Failed(task, error)
             else:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image, ImageCms
 
-from tests.clip.drawn import tiny_directory
+from tests.clip.checkpoints import write_sentence
+from tests.clip.drawn import photo, tiny_directory
+from tests.images.drawn import saved
 from tests.stages.given import (
     Given,
     committed,
@@ -16,16 +20,20 @@ from tests.stages.given import (
     run_here,
     write_probe,
 )
-from tests.stages.running import contents, do
+from tests.stages.running import contents, do, quiet
+from vlcorpus import schema
 from vlcorpus.clip.model import load
 from vlcorpus.corpus import Corpus
-from vlcorpus.errors import SourceError, UsageError
+from vlcorpus.errors import CorpusError, SourceError, UsageError
 from vlcorpus.images.decode import Decoded, decode
 from vlcorpus.io import table, tar, vectors
+from vlcorpus.stages import encoding
 from vlcorpus.stages.embed import Embed
 from vlcorpus.stages.samples import stored
 from vlcorpus.stages.score import Score
 from vlcorpus.stages.train_probe import TrainProbe
+
+SWAPPED = {b"rXYZ": b"bXYZ", b"bXYZ": b"rXYZ", b"desc": b"dddd"}
 
 TWO_CAPTIONS = [
     Given("http://a.test/one.jpg", "a red boat", picture(900)),
@@ -202,3 +210,112 @@ def test_a_model_that_was_moved(corpus: Corpus, tmp_path: Path) -> None:
         run_here(corpus, [Score(score="similarity")])
     run_here(corpus, [Embed(model=str(tmp_path / "q"))])
     assert committed(run_here(corpus, [Score(score="similarity")])) == ["scores/similarity/00003"]
+
+
+def test_threads_devices_and_loaders_do_not_change_a_byte(tmp_path: Path) -> None:
+    probe = write_probe(tmp_path / "p")
+    made = []
+    ways: list[dict[str, Any]] = [{}, {"loaders": 3}, {"device": "cpu,cpu,cpu"}, {"loaders": 2, "device": "cpu,cpu"}]
+    for number, more in enumerate(ways):
+        corpus = given_corpus(tmp_path / f"c{number}", 9, 30)
+        run_here(corpus, [Embed(model=probe, batch_size=4, **more)])
+        made.append(contents(corpus, "embeddings"))
+        assert not committed(run_here(corpus, [Embed(model=probe)])), "none of them is part of the fingerprint"
+    assert all(each == made[0] for each in made[1:])
+
+
+def test_vectors_hang_on_batches_by_rounding_only(corpus: Corpus, tmp_path: Path) -> None:
+    """In float32, before they are stored in halves."""
+    probe = write_probe(tmp_path / "p")
+    found = []
+    for size in (1, 3, 4, 64):
+        model = encoding.opened(probe, devices="cpu", precision="fp32", batch_size=size, loaders=2, threads=1)
+        found.append([model.shard(corpus, shard, quiet) for shard in corpus.layer("shards").units()])
+    for shards in found[1:]:
+        for one, other in zip(found[0], shards, strict=True):
+            assert one.image_ND.dtype == other.image_ND.dtype == np.float32
+            assert np.abs(one.image_ND - other.image_ND).max() < 1e-6
+            assert (one.text_ND == other.text_ND).all()
+
+
+def test_who_waited_is_told_and_is_no_result(corpus: Corpus, tmp_path: Path) -> None:
+    events = run_here(corpus, [Embed(model=write_probe(tmp_path / "p"), batch_size=2)])
+    layer = corpus.layer(f"embeddings/{corpus.layers('embeddings')[0]}")
+    stats = layer.stats("00002")
+    assert stats is not None and (stats["images"], stats["kept"]) == (2, 3)
+    assert stats["device_waited"] > 0 and stats["loader_waited"] >= 0 and stats["duration"] > 0
+    volatile = schema.table("stats").volatile
+    assert {"device_waited", "loader_waited"} <= set(volatile) and "images" not in volatile
+    told = [event.about["waits"] for event in events if event.kind == "committed" and event.unit == "00002"]
+    assert told[0]["images"] == 2 and set(told[0]) == {"images", "device", "loader"}
+
+
+@pytest.mark.parametrize("loaders", [1, 4])
+def test_a_picture_that_does_not_decode(tmp_path: Path, loaders: int) -> None:
+    corpus = given_corpus(tmp_path / "c", 9)
+    path = corpus.path / "shards" / "00000.tar"
+    torn = bytearray(path.read_bytes())
+    for number in (5, 7):
+        entry = next(each for each in tar.scan(path) if each.extension == "jpg" and each.key.endswith(str(number)))
+        torn[entry.offset : entry.offset + entry.length] = b"x" * entry.length
+    path.write_bytes(torn)
+    embed = Embed(model=write_probe(tmp_path / "p"), batch_size=2, loaders=loaders)
+    with pytest.raises(CorpusError, match=r"image 00000005 of shard 00000 does not decode: not_an_image"):
+        run_here(corpus, [embed])
+    assert not embed.layer(corpus).units()
+
+
+def test_a_picture_is_what_decode_makes_of_it(corpus: Corpus) -> None:
+    """Turned, transparent, grey, of four colours, of sixteen bits, of another colour space."""
+    rgb = Image.fromarray(photo(41, 62))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    clear = rgb.copy()
+    clear.putalpha(Image.linear_gradient("L").resize(rgb.size))
+    deep = Image.fromarray(np.arange(41 * 62, dtype=np.uint16).reshape(41, 62) * 20)
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    for at in range(132, 132 + 12 * int.from_bytes(profile[128:132], "big"), 12):  # red and blue change places
+        profile[at : at + 4] = SWAPPED.get(bytes(profile[at : at + 4]), profile[at : at + 4])
+    bodies = [
+        saved(rgb, "JPEG", quality=95),
+        saved(rgb, "JPEG", exif=turned),
+        saved(rgb, "JPEG", progressive=True),
+        saved(rgb.convert("CMYK"), "JPEG"),
+        saved(rgb.convert("L"), "JPEG"),
+        saved(rgb, "PNG"),
+        saved(clear, "PNG"),
+        saved(clear, "WEBP"),
+        saved(rgb.convert("P"), "GIF"),
+        saved(deep, "PNG"),
+        saved(rgb, "JPEG", icc_profile=bytes(profile)),
+    ]
+    assert sum(decode(body).adjusted for body in bodies) == 6  # type: ignore[union-attr]
+    for body in bodies:
+        want = decode(body)
+        assert isinstance(want, Decoded)
+        assert (encoding.decoded(corpus, encoding.Picture("00000", "k", body))[..., ::-1] == want.rgb).all()
+
+
+def test_towers_of_two_models(corpus: Corpus, tmp_path: Path) -> None:
+    tiny_directory(tmp_path / "tiny")
+    write_sentence(tmp_path / "many", dimension=32)
+    named = f"image={tmp_path / 'tiny'},text=hf:{tmp_path / 'many'}"
+    run_here(corpus, [Embed(model=named), Score(score="similarity")])
+    check_shard(corpus, "00002", named)
+    (slug,) = corpus.layers("embeddings")
+    assert slug.startswith("tiny-local.many.")
+    stats = corpus.layer(f"embeddings/{slug}").stats("00000")
+    assert stats is not None and stats["settings"]["model"] == "image=../tiny,text=hf:../many"
+    give(corpus, "00003", pairs(200, 3))  # by the model that was recorded
+    made = committed(run_here(corpus, [Score(score="similarity")]))
+    assert made == ["embeddings/00003", "scores/similarity/00003"]
+
+
+def test_a_probe_of_the_corpus_as_one_of_two_towers(tmp_path: Path) -> None:
+    corpus = given_corpus(tmp_path / "c", 12)
+    other = write_probe(tmp_path / "p")
+    train = TrainProbe(probe="own", steps=1, batch_size=4)
+    run_here(corpus, [train, Embed(model=f"image={other},text=probe:own")])
+    assert corpus.layers("embeddings")[0].startswith("conv-nano-p.conv-nano.")
+    with pytest.raises(UsageError, match="needs probes/gone"):
+        run_here(corpus, [Embed(model=f"image=probe:gone,text={other}")])

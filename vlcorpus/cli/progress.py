@@ -2,6 +2,7 @@
 
 download  3/7 units  2,345 rows  480 rows/s  95.7 % kept (http_error 61, optout 30)  about 9 s left
 download: 6,600 of 6,900 kept, 300 not (http_error 120, optout 60, …)
+embed: 6,600 of 6,600 kept; 812 images/s, loader-bound (device waited 4.1 s, loader waited 0.0 s)
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class _Step:
     rejected: Counter[str] = field(default_factory=Counter)
     under_way: dict[str, tuple[int, int]] = field(default_factory=dict)
     about: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)  # of units under way
+    waits: Counter[str] = field(default_factory=Counter)  # of units that are done: images, and who waited, in ms
 
     @property
     def label(self) -> str:
@@ -55,6 +57,14 @@ class _Step:
     def hosts(self) -> str:
         found = sum((Counter(each.get("hosts", {})) for each in self.about.values()), Counter[str]())
         return ", ".join(f"{host} {output.count(n)}" for host, n in found.most_common(TOP_HOSTS))
+
+    def encoding(self, took: float) -> str:
+        """Images a second, and which of loader and device the other one waits for."""
+        waits = sum((Counter(each.get("waits", {})) for each in self.about.values()), self.waits)
+        if not waits["images"]:
+            return ""
+        bound = "loader" if waits["device"] > waits["loader"] else "device"
+        return f"{waits['images'] / max(took, 1e-9):,.0f} images/s, {bound}-bound"
 
     def ended(self, unit: str) -> None:
         self.under_way.pop(unit, None)
@@ -85,6 +95,7 @@ class Progress:
             step.made += 1
             step.seen, step.kept = step.seen + event.seen, step.kept + event.kept
             step.rejected += Counter(event.rejected)
+            step.waits += Counter(event.about.get("waits", {}))
         elif event.kind == "unchanged":
             step.unchanged += 1
         elif event.kind == "lost":
@@ -113,7 +124,10 @@ class Progress:
             self._line(f"{step.label}: {told}")
             return
         left = f", {output.count(step.seen - step.kept)} not ({step.reasons()})" if step.seen != step.kept else ""
-        self._line(f"{step.label}: {output.count(step.kept)} of {output.count(step.seen)} kept{left}")
+        encoding = step.encoding(time.monotonic() - (step.began or self._start))
+        waited = ", ".join(f"{name} waited {step.waits[name] / 1000:.1f} s" for name in ("device", "loader"))
+        told = f"; {encoding} ({waited})" if encoding else ""
+        self._line(f"{step.label}: {output.count(step.kept)} of {output.count(step.seen)} kept{left}{told}")
 
     def _redraw(self, step: _Step) -> None:
         now = time.monotonic()
@@ -136,6 +150,8 @@ class Progress:
             parts.append(f"{100 * kept / seen:.1f} % kept" + (f" ({reasons})" if reasons else ""))
             hosts = step.hosts()
             parts += [f"failing: {hosts}"] if hosts else []
+            encoding = step.encoding(took)
+            parts += [encoding] if encoding else []
         if self._failures:
             parts.append(f"{self._failures} failed")
         if step.made:

@@ -1,5 +1,7 @@
-"""Image and text towers: small named ones of our own, and everything open_clip can load, behind one `Encoder`.
+"""Image and text towers: small named ones of our own, and what open_clip and transformers load, behind one `Encoder`.
 
-`towers` builds the small ones, `words` is their tokenizer, `preprocess` makes pixels ready, `weights` reads and names
-checkpoints, `model` loads any of them by reference.
+`references` finds a model by its name (`huggingface` in transformers' layouts; `located` is what comes of it),
+`weights` reads and names its checkpoint, `model` makes an `encoder` of it. `preprocess` makes pixels ready, `loader`
+does so in threads, `stream` keeps the device busy meanwhile. `towers` builds the small ones, `words` is their
+tokenizer, `saved` their files; `two` reads a reference to two models.
 """

@@ -17,112 +17,43 @@ and once to load them.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import logging
 import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import safetensors.torch
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vlcorpus.clip import towers, words
-from vlcorpus.clip.preprocess import Preprocessing, normalise, prepare
-from vlcorpus.clip.references import PROBE_SETTINGS, PROBE_WEIGHTS, Located, locate
+from vlcorpus.clip.encoder import PRECISIONS, Encoder, ImageTower, ModelCard, TextTower
+from vlcorpus.clip.huggingface import EXTRA
+from vlcorpus.clip.located import Located, line, quiet
+from vlcorpus.clip.preprocess import Preprocessing, normalise
+from vlcorpus.clip.references import PROBE_SETTINGS, PROBE_WEIGHTS, locate
 from vlcorpus.clip.saved import check_settings, probe_files, probe_model, probe_preprocessing
+from vlcorpus.clip.two import towers as two_towers
 from vlcorpus.clip.weights import digest, read_weights
 from vlcorpus.errors import SourceError, UsageError
 
-_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_TEXTS_AT_ONCE = 256
+__all__ = ["Encoder", "ModelCard", "as_encoder", "describe", "load", "load_copies", "probe_files"]
 
 
 @dataclass(frozen=True)
-class ModelCard:
-    """What is known of a model without building it."""
+class _Read:
+    """One reference, with its weights."""
 
-    name: str
-    """Architecture, or repository"""
-    slug: str
-    """Safe as a file name"""
-    weights_hash: str
-    """sha256 over the stored tensors"""
+    located: Located
+    weights: Mapping[str, Tensor]
+    how: Preprocessing | None
     dimension: int
-    image_size: int
-    kind: Literal["open_clip", "probe"]
-    preprocessing: dict[str, Any]
-
-
-class Encoder:
-    """Both towers of one model on one device, ready for use."""
-
-    def __init__(
-        self,
-        card: ModelCard,
-        how: Preprocessing,
-        device: torch.device,
-        precision: str,
-        scale: float,
-        image_tower: Callable[[Tensor], Tensor],
-        text_tower: Callable[[Tensor], Tensor],
-        tokenize: Callable[[Sequence[str]], Tensor],
-    ) -> None:
-        self.card = card
-        self.slug = card.slug
-        self.dimension = card.dimension
-        self.image_size = card.image_size
-        self.device = device
-        self.precision = precision
-        self.scale = scale
-        """The model's own factor on cosines: softmax(scale * similarity)"""
-        self._how = how
-        self._image_tower = image_tower
-        self._text_tower = text_tower
-        self._tokenize = tokenize
-
-    def preprocess(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 to (3, S, S) uint8."""
-        return prepare(rgb, self._how)
-
-    def encode_images(self, batch: NDArray[np.uint8] | Tensor) -> NDArray[np.float32]:
-        """(N, 3, S, S) uint8, from `preprocess`, to (N, D) float32 unit rows; a failed row is all NaN."""
-        image = torch.as_tensor(batch)
-        if image.dtype != torch.uint8 or image.shape[1:] != (3, self.image_size, self.image_size):
-            size = self.image_size
-            raise ValueError(f"images are (N, 3, {size}, {size}) uint8, not {tuple(image.shape)} {image.dtype}")
-        return self._rows(lambda: self._image_tower(image.to(self.device)), len(image))
-
-    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """N texts to (N, D) float32 unit rows; longer texts than the model reads are cut. A failed row is all NaN."""
-        parts = [
-            self._rows(lambda part=part: self._text_tower(self._tokenize(part).to(self.device)), len(part))  # type: ignore[misc]
-            for part in (list(texts[start : start + _TEXTS_AT_ONCE]) for start in range(0, len(texts), _TEXTS_AT_ONCE))
-        ]
-        return np.concatenate(parts) if parts else np.zeros((0, self.dimension), np.float32)
-
-    def tokenize(self, texts: Sequence[str]) -> Tensor:
-        """The model's own tokens, (N, L) integers."""
-        return self._tokenize(list(texts))
-
-    def _rows(self, tower: Callable[[], Tensor], count: int) -> NDArray[np.float32]:
-        if count == 0:
-            return np.zeros((0, self.dimension), np.float32)
-        half = self.precision != "fp32"
-        with torch.inference_mode(), torch.autocast(self.device.type, _PRECISIONS[self.precision], enabled=half):
-            rows = tower().float()
-        length = rows.norm(dim=1, keepdim=True)
-        # A row of zeros has no direction: as little an embedding as an infinite one.
-        failed = ~(torch.isfinite(rows).all(1, keepdim=True) & torch.isfinite(length) & (length > 0))
-        vectors: NDArray[np.float32] = (rows / length).masked_fill(failed, float("nan")).cpu().numpy()
-        return vectors
+    weights_hash: str
+    digest: str
+    """Of weights, preprocessing, activations"""
 
 
 def load(
@@ -139,21 +70,123 @@ def load(
     on this machine may be fetched. Raises UsageError for words that mean nothing, SourceError for weights that are
     missing, damaged, not of the architecture, or that would have to be unpickled.
     """
-    if precision not in _PRECISIONS:
-        raise UsageError(f"no precision is called {precision!r}", "known: " + ", ".join(_PRECISIONS))
     place = _device(device)
-    located = locate(reference, cache_dir=cache_dir, download=download)
-    weights = read_weights(located.weights)
-    card, how = _card(located, weights)
-    if located.kind == "probe":
-        return _probe_encoder(probe_model(located.settings, weights).to(place), card, how, place, precision)
-    return _open_clip_encoder(located, card, how, place, precision, cache_dir)
+    return _load(reference, [place], precision, cache_dir, download)[0]
+
+
+def load_copies(
+    reference: str,
+    devices: str,
+    *,
+    precision: str = "fp32",
+    cache_dir: str | Path | None = None,
+    download: bool = True,
+) -> list[Encoder]:
+    """As `load`, once for each device of `devices`: `cpu`, `cuda:0,cuda:1`, or `cuda` for every one there is."""
+    return _load(reference, places(devices), precision, cache_dir, download)
 
 
 def describe(reference: str, *, cache_dir: str | Path | None = None, download: bool = False) -> ModelCard:
     """The card of a model, from its settings and a digest of its weights; builds nothing. 1 s for 1 GB of weights."""
-    located = locate(reference, cache_dir=cache_dir, download=download)
-    return _card(located, read_weights(located.weights))[0]
+    image, text = _parts(reference, cache_dir, download)
+    return _card(image, text)
+
+
+def places(devices: str) -> list[torch.device]:
+    """The devices that a person named. UsageError for one that is not there, named twice, or of another kind: vectors
+    would hang on which device a batch came to."""
+    names = devices.split(",")
+    if devices == "cuda" and torch.cuda.device_count() > 1:
+        names = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    found = [_device(name.strip()) for name in names]
+    kinds = {place.type for place in found}
+    if len(kinds) > 1:
+        raise UsageError(f"{devices} are devices of several kinds", "name devices of one kind, as cuda:0,cuda:1")
+    if kinds != {"cpu"} and len(set(found)) < len(found):
+        raise UsageError(f"{devices} names a device twice", "name each once")
+    return found
+
+
+def _load(
+    reference: str, devices: Sequence[torch.device], precision: str, cache: str | Path | None, download: bool
+) -> list[Encoder]:
+    if precision not in PRECISIONS:
+        raise UsageError(f"no precision is called {precision!r}", "known: " + ", ".join(PRECISIONS))
+    image, text = _parts(reference, cache, download)
+    card = _card(image, text)
+    made = []
+    for place in devices:
+        image_tower, text_tower = _towers(image, place, cache)
+        if text is not image:
+            text_tower = _towers(text, place, cache)[1]
+        assert image_tower is not None
+        made.append(Encoder(card, place, precision, image_tower, text_tower))
+    return made
+
+
+def _parts(reference: str, cache: str | Path | None, download: bool) -> tuple[_Read, _Read]:
+    """What the image tower and the text tower come from: the same, or two."""
+    image, *others = [_read(part, cache, download) for part in two_towers(reference)]
+    text = others[0] if others else image
+    if image.how is None:
+        raise UsageError(
+            f"{image.located.reference} has no image tower",
+            f"name one beside it: image=ViT-B-32/openai,text={text.located.reference}",
+        )
+    if image.dimension != text.dimension:
+        raise UsageError(
+            f"{image.located.reference} has {image.dimension} dimensions and {text.located.reference} {text.dimension}",
+            "two towers give vectors of one space; use a text tower that was trained for this image tower",
+        )
+    return image, text
+
+
+def _read(reference: str, cache: str | Path | None, download: bool) -> _Read:
+    located = locate(reference, cache_dir=cache, download=download)
+    weights = read_weights(located.weights)
+    for lead, file in located.more:
+        weights |= {lead + name: tensor for name, tensor in read_weights(file).items()}
+    return _named(located, weights)
+
+
+def _named(located: Located, weights: Mapping[str, Tensor]) -> _Read:
+    how, dimension = located.preprocessing, located.dimension
+    if located.kind == "probe":
+        check_settings(located.settings)
+        how, dimension = probe_preprocessing(located.settings["image_size"]), located.settings["dimension"]
+    elif located.kind == "open_clip":
+        dimension = located.settings["embed_dim"]
+    also = dict(located.also) if located.also else {"quick_gelu": located.quick_gelu}
+    also |= {"preprocessing": how.as_dict() if how is not None else None}
+    stored = digest(weights)
+    whole = hashlib.sha256(f"{stored}\n{json.dumps(also, sort_keys=True)}".encode()).hexdigest()
+    return _Read(located, weights, how, dimension, stored, whole)
+
+
+def _card(image: _Read, text: _Read) -> ModelCard:
+    how, located = image.how, image.located
+    assert how is not None
+    weights_hash = image.weights_hash
+    if text is image:
+        slug = f"{_safe(located.name)}.{_safe(located.tag)}.{image.digest[:8]}"
+        return ModelCard(located.name, slug, weights_hash, image.dimension, how.size, located.kind, how.as_dict())
+    short = hashlib.sha256(f"{image.digest}\n{text.digest}".encode()).hexdigest()[:8]
+    both = hashlib.sha256(f"{weights_hash}\n{text.weights_hash}".encode()).hexdigest()
+    name = f"{located.name}-{located.tag}"
+    slug = f"{_safe(name)}.{_safe(text.located.name)}.{short}"
+    return ModelCard(f"{name} and {text.located.name}", slug, both, image.dimension, how.size, "two", how.as_dict())
+
+
+def _towers(read: _Read, place: torch.device, cache: str | Path | None) -> tuple[ImageTower | None, TextTower]:
+    if read.located.kind == "probe":
+        assert read.how is not None
+        return _probe_towers(probe_model(read.located.settings, read.weights).to(place), read.how)
+    if read.located.kind == "open_clip":
+        assert read.how is not None
+        return _open_clip_towers(read.located, read.how, place, cache)
+    from vlcorpus.clip import huggingface_towers
+
+    return huggingface_towers.build(read.located, read.weights, place)
 
 
 def as_encoder(model: towers.DualEncoder, settings: Mapping[str, Any]) -> Encoder:
@@ -161,43 +194,28 @@ def as_encoder(model: towers.DualEncoder, settings: Mapping[str, Any]) -> Encode
     files = probe_files(model, settings)
     stored = json.loads(files[PROBE_SETTINGS])
     located = Located("", "probe", model.architecture, stored["name"], Path(PROBE_WEIGHTS), stored, None)
-    card, how = _card(located, safetensors.torch.load(files[PROBE_WEIGHTS]))
-    return _probe_encoder(model, card, how, model.logit_scale.device, "fp32")
+    read = _named(located, safetensors.torch.load(files[PROBE_WEIGHTS]))
+    assert read.how is not None
+    return Encoder(_card(read, read), model.logit_scale.device, "fp32", *_probe_towers(model, read.how))
 
 
-def _card(located: Located, weights: Mapping[str, Tensor]) -> tuple[ModelCard, Preprocessing]:
-    if located.kind == "probe":
-        check_settings(located.settings)
-        how, dimension = probe_preprocessing(located.settings["image_size"]), located.settings["dimension"]
-    else:
-        assert located.preprocessing is not None
-        how, dimension = located.preprocessing, located.settings["embed_dim"]
-    weights_hash = digest(weights)
-    also = json.dumps({"preprocessing": how.as_dict(), "quick_gelu": located.quick_gelu}, sort_keys=True)
-    short = hashlib.sha256(f"{weights_hash}\n{also}".encode()).hexdigest()[:8]
-    slug = f"{_safe(located.name)}.{_safe(located.tag)}.{short}"
-    return ModelCard(located.name, slug, weights_hash, dimension, how.size, located.kind, how.as_dict()), how
-
-
-def _probe_encoder(
-    model: towers.DualEncoder, card: ModelCard, how: Preprocessing, place: torch.device, precision: str
-) -> Encoder:
+def _probe_towers(model: towers.DualEncoder, how: Preprocessing) -> tuple[ImageTower, TextTower]:
     model.eval()
 
     def tokenize(texts: Sequence[str]) -> Tensor:
         return torch.from_numpy(words.tokenize(texts, words.CONTEXT, model.vocabulary))
 
     scale = float(model.logit_scale.detach().exp())
-    return Encoder(card, how, place, precision, scale, model.encode_image, model.encode_text, tokenize)
+    return ImageTower(how, model.encode_image, scale), TextTower(tokenize, model.encode_text)
 
 
-def _open_clip_encoder(
-    located: Located, card: ModelCard, how: Preprocessing, place: torch.device, precision: str, cache: str | Path | None
-) -> Encoder:
+def _open_clip_towers(
+    located: Located, how: Preprocessing, place: torch.device, cache: str | Path | None
+) -> tuple[ImageTower, TextTower]:
     import open_clip
 
     cache_dir = str(cache) if cache is not None else None
-    with _quiet(), torch.random.fork_rng(devices=[]):
+    with quiet(), torch.random.fork_rng(devices=[]):
         try:
             model: Any = open_clip.create_model(
                 located.base,
@@ -209,13 +227,10 @@ def _open_clip_encoder(
             open_clip.load_checkpoint(model, str(located.weights), strict=True, weights_only=True)
             tokenizer = open_clip.get_tokenizer(located.tokenizer, cache_dir=cache_dir)
         except ImportError as error:
-            raise SourceError(
-                f"{located.reference} needs another package: {error}", "pip install transformers"
-            ) from error
+            raise SourceError(f"{located.reference} needs another package: {error}", EXTRA) from error
         except Exception as error:  # whatever a configuration and weights of others can bring about
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
             raise SourceError(
-                f"{located.reference} cannot be built: {reason}", "do the weights belong to this architecture?"
+                f"{located.reference} cannot be built: {line(error)}", "do the weights belong to this architecture?"
             ) from error
     model.eval().requires_grad_(False).to(place)
     scale = float(model.logit_scale.detach().exp()) if hasattr(model, "logit_scale") else 100.0
@@ -232,7 +247,7 @@ def _open_clip_encoder(
         tokens: Tensor = tokenizer(list(texts))
         return tokens
 
-    return Encoder(card, how, place, precision, scale, image_tower, text_tower, tokenize)
+    return ImageTower(how, image_tower, scale), TextTower(tokenize, text_tower)
 
 
 def _device(name: str) -> torch.device:
@@ -241,21 +256,10 @@ def _device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UsageError(f"device {name!r} cannot be used: {str(error).splitlines()[0][:120]}", "try cpu") from error
-    return device
+    return (
+        torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" and device.index is None else device
+    )
 
 
 def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:60] or "model"
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """open_clip talks to the root logger, which would make itself a handler, and warns about what we decide here."""
-    root, silent = logging.getLogger(), logging.NullHandler()
-    root.addHandler(silent)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        root.removeHandler(silent)

@@ -1,6 +1,7 @@
 """Pixels made ready for a model, still as bytes.
 
     >>> square = prepare(rgb, Preprocessing(size=224))     # (480, 640, 3) uint8 -> (3, 224, 224) uint8
+    >>> prepare_into(bgr, Preprocessing(size=224), batch[7], bgr=True)     # the same, into a row of a batch
     >>> normalise(batch, Preprocessing(size=224))          # (N, 3, S, S) uint8 -> float32 of the model's mean and scale
 
 open_clip's evaluation transform resizes with Pillow and makes floats at once. This one resizes bytes with torch and
@@ -10,6 +11,7 @@ leaves the floats to the device: a quarter of the memory between workers, and th
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -43,12 +45,21 @@ class Preprocessing:
     """shortest: short side to size, middle kept; longest: all of it, bars around; squash: sides changed apart"""
     fill: int = 0
     """Grey of the bars"""
+    crop: Literal["nearest", "down"] = "nearest"
+    """Where the middle begins if an odd number of pixels is cut: nearest even place (torchvision), or rounded down
+    (transformers)"""
 
     def as_dict(self) -> dict[str, Any]:
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        """JSON values. `crop` is left out where it is torchvision's, for slugs that are in use hang on this."""
+        found = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        if self.crop == "nearest":
+            del found["crop"]
+        return found
 
 
-def preprocessing(settings: Mapping[str, Any], size: int) -> Preprocessing:
+def preprocessing(
+    settings: Mapping[str, Any], size: int, *, crop: Literal["nearest", "down"] = "nearest"
+) -> Preprocessing:
     """Reads open_clip's keys (mean, std, interpolation, resize_mode, fill_color). Raises SourceError for values it
     cannot follow exactly, since embeddings made otherwise would not be that model's."""
     mean = _three(settings.get("mean") or CLIP_MEAN, "mean")
@@ -67,44 +78,64 @@ def preprocessing(settings: Mapping[str, Any], size: int) -> Preprocessing:
     fill = settings.get("fill_color") or 0
     if not isinstance(fill, int) or not 0 <= fill <= 255:
         raise SourceError(f"the model fills with {fill!r}", "0 to 255 is possible")
-    return Preprocessing(size=size, mean=mean, std=std, interpolation=interpolation, resize=resize, fill=fill)
+    return Preprocessing(
+        size=size, mean=mean, std=std, interpolation=interpolation, resize=resize, fill=fill, crop=crop
+    )
 
 
 def prepare(rgb: NDArray[np.uint8], how: Preprocessing) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 of any size to (3, S, S) uint8."""
-    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or 0 in rgb.shape:
-        raise ValueError(f"an image is (H, W, 3) uint8, not {rgb.shape} {rgb.dtype}")
-    height, width = rgb.shape[:2]
+    square = np.empty((3, how.size, how.size), np.uint8)
+    prepare_into(rgb, how, square)
+    return square
+
+
+def prepare_into(
+    pixels: NDArray[np.uint8], how: Preprocessing, square: NDArray[np.uint8], *, bgr: bool = False
+) -> None:
+    """As `prepare`, into `square`. `bgr`: blue comes first in `pixels`; red comes first in `square` all the same."""
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
+        raise ValueError(f"an image is (H, W, 3) uint8, not {pixels.shape} {pixels.dtype}")
     size = how.size
-    if (height, width) == (size, size):
-        return np.ascontiguousarray(rgb.transpose(2, 0, 1))
-    if how.resize == "shortest":
-        rgb = _middle(rgb)
-        height, width = rgb.shape[:2]
-        short = min(height, width)
-        # The long side is cut, not rounded: what torchvision's Resize does.
-        target = (
-            size if height == short else int(size * height / short),
-            size if width == short else int(size * width / short),
-        )
-    elif how.resize == "longest":
-        ratio = max(height, width) / size
-        target = (max(1, round(height / ratio)), max(1, round(width / ratio)))
-    else:
-        target = (size, size)
-    return np.ascontiguousarray(_centre(_resized(rgb, target, how.interpolation), size, how.fill))
+    height, width = pixels.shape[:2]
+    planes: NDArray[np.uint8] = pixels.transpose(2, 0, 1)
+    if (height, width) != (size, size):
+        if how.resize == "shortest":
+            pixels = _middle(pixels)
+            height, width = pixels.shape[:2]
+            short = min(height, width)
+            # The long side is cut, not rounded: what torchvision's Resize does.
+            target = (
+                size if height == short else int(size * height / short),
+                size if width == short else int(size * width / short),
+            )
+        elif how.resize == "longest":
+            ratio = max(height, width) / size
+            target = (max(1, round(height / ratio)), max(1, round(width / ratio)))
+        else:
+            target = (size, size)
+        planes = _centre(_resized(pixels, target, how.interpolation), how)
+    # Planes change their places when they are copied anyway: cheaper than turning each pixel before.
+    square[...] = planes[::-1] if bgr else planes
 
 
 def normalise(batch: Tensor, how: Preprocessing) -> Tensor:
     """(N, 3, S, S) uint8 on any device to float32, mean 0 and deviation 1 by the model's own figures."""
-    mean = torch.tensor(how.mean, device=batch.device).view(1, 3, 1, 1)
-    std = torch.tensor(how.std, device=batch.device).view(1, 3, 1, 1)
+    mean, std = _figures(how, batch.device)
     return (batch.float() / 255 - mean) / std
+
+
+@functools.lru_cache(maxsize=32)
+def _figures(how: Preprocessing, device: torch.device) -> tuple[Tensor, Tensor]:
+    """On the device, once: to bring them there again for each batch would wait for the one before."""
+    with torch.inference_mode(False):
+        mean, std = (torch.tensor(each, device=device).view(1, 3, 1, 1) for each in (how.mean, how.std))
+    return mean, std
 
 
 def _resized(rgb: NDArray[np.uint8], target: tuple[int, int], interpolation: str) -> NDArray[np.uint8]:
     if rgb.shape[:2] == target:
-        return np.ascontiguousarray(rgb.transpose(2, 0, 1))
+        return rgb.transpose(2, 0, 1)
     # torch warns about arrays it may not write to, and cannot take negative strides.
     image = torch.from_numpy(rgb if rgb.flags.writeable and rgb.flags.c_contiguous else rgb.copy())
     done = functional.interpolate(
@@ -124,17 +155,18 @@ def _middle(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return rgb
 
 
-def _centre(image: NDArray[np.uint8], size: int, fill: int) -> NDArray[np.uint8]:
-    """The middle square of (3, H, W), with bars where a side is short; odd pixels go where torchvision puts them."""
+def _centre(image: NDArray[np.uint8], how: Preprocessing) -> NDArray[np.uint8]:
+    """The middle square of (3, H, W), with bars where a side is short; odd pixels go where the model's makers cut."""
+    size = how.size
     for axis in (1, 2):
         length = image.shape[axis]
         if length < size:
             before = (size - length) // 2
             bars = [(0, 0)] * 3
             bars[axis] = (before, size - length - before)
-            image = np.pad(image, bars, constant_values=fill)
+            image = np.pad(image, bars, constant_values=how.fill)
         elif length > size:
-            first = round((length - size) / 2.0)
+            first = round((length - size) / 2.0) if how.crop == "nearest" else (length - size) // 2
             image = image[:, first : first + size] if axis == 1 else image[:, :, first : first + size]
     return image
 

@@ -6,7 +6,9 @@
 | `hf-hub:org/repo` | a repository in open_clip's format on the Hugging Face Hub; the same |
 | `local-dir:PATH`, or PATH alone | a directory with open_clip_config.json and weights |
 | `ViT-B-32@PATH.safetensors` | open_clip's architecture and weights of one's own (.safetensors, .pt, .pth, .bin) |
+| `hf:ORG/REPO`, `hf:PATH` | a checkpoint of transformers, or a text tower of sentence-transformers (safetensors only) |
 | a directory with probe.json | a probe of ours |
+| `image=REF,text=REF` | the image tower of one and the text tower of another |
 
     >>> located = locate("local-dir:models/tiny")
     >>> located.name, located.tag, located.weights.name
@@ -18,19 +20,18 @@ The network is touched only when the weights are nowhere on this machine and `do
 from __future__ import annotations
 
 import json
-import logging
-import os
-import socket
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from vlcorpus.clip.preprocess import Preprocessing, preprocessing
+from vlcorpus.clip import huggingface
+from vlcorpus.clip.located import LOCAL_HINT, Located, NotHere, fetched, read_settings
+from vlcorpus.clip.preprocess import preprocessing
+from vlcorpus.clip.two import towers
 from vlcorpus.clip.weights import PICKLED, SAFE
 from vlcorpus.errors import SourceError, UsageError, nearest
+
+__all__ = ["PROBE_SETTINGS", "PROBE_WEIGHTS", "Located", "NotHere", "is_local", "locate", "read_settings"]
 
 PROBE_SETTINGS = "probe.json"
 PROBE_WEIGHTS = "weights.safetensors"
@@ -38,41 +39,25 @@ OPEN_CLIP_SETTINGS = "open_clip_config.json"
 
 _HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _DIRECTORY_WEIGHTS = (*_HUB_WEIGHTS, "open_clip_pytorch_model.safetensors", "model.safetensors", "pytorch_model.bin")
-_LARGEST_SETTINGS = 1 << 20
-_LOCAL_HINT = (
-    "give weights of your own: NAME@/path/to/weights.safetensors, or local-dir:/path with open_clip_config.json"
+_FORMS = (
+    "known forms: NAME/TAG, hf-hub:ORG/REPO, local-dir:PATH, NAME@FILE.safetensors, hf:ORG/REPO, hf:PATH, a probe's "
+    "directory, or image=REF,text=REF"
 )
-_FORMS = "known forms: NAME/TAG, hf-hub:ORG/REPO, local-dir:PATH, NAME@FILE.safetensors, or a probe's directory"
-
-
-@dataclass(frozen=True)
-class Located:
-    """A reference whose files are on this machine."""
-
-    reference: str
-    kind: Literal["open_clip", "probe"]
-    name: str
-    tag: str
-    weights: Path
-    settings: Mapping[str, Any]
-    """open_clip's model_cfg, or all of probe.json"""
-    preprocessing: Preprocessing | None
-    """None for a probe, whose settings say it"""
-    base: str = ""
-    """What open_clip builds the architecture from: NAME, or local-dir:PATH"""
-    quick_gelu: bool = False
-    tokenizer: str = ""
-    """What open_clip makes the tokenizer from"""
 
 
 def locate(reference: str, *, cache_dir: str | Path | None = None, download: bool = True) -> Located:
-    """Finds a model's files. Raises UsageError for a reference that means nothing, SourceError for files that are not
-    there, cannot be fetched or say something we do not follow."""
+    """Finds the files of a model, or of one of two towers.
+
+    Raises UsageError for a reference that means nothing, SourceError for files that are not there, cannot be fetched or
+    say something we do not follow.
+    """
     cache = str(cache_dir) if cache_dir is not None else None
     if reference.startswith("local-dir:"):
         return _directory(reference, Path(reference.removeprefix("local-dir:")))
     if reference.startswith("hf-hub:"):
         return _hub(reference, cache, download)
+    if reference.startswith(huggingface.LEAD):
+        return huggingface.locate(reference, cache, download)
     name, at, file = reference.partition("@")
     if at and Path(file).suffix in SAFE + PICKLED:
         return _checkpoint(reference, name, Path(file))
@@ -89,27 +74,11 @@ def locate(reference: str, *, cache_dir: str | Path | None = None, download: boo
 def is_local(reference: str, *, cache_dir: str | Path | None = None) -> bool:
     """Whether the model can be loaded without downloading its weights."""
     try:
-        locate(reference, cache_dir=cache_dir, download=False)
+        for part in towers(reference):
+            locate(part, cache_dir=cache_dir, download=False)
     except NotHere:
         return False
     return True
-
-
-class NotHere(SourceError):
-    """The weights would have to be downloaded."""
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """A JSON object of at most 1 MB."""
-    try:
-        if path.stat().st_size > _LARGEST_SETTINGS:
-            raise SourceError(f"{path} has more than {_LARGEST_SETTINGS} bytes", "this is not a model's configuration")
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise SourceError(f"{path} cannot be read as JSON: {error}", "save the model again") from error
-    if not isinstance(settings, dict):
-        raise SourceError(f"{path} holds a {type(settings).__name__}, not an object", "save the model again")
-    return settings
 
 
 def _probe(reference: str, directory: Path) -> Located:
@@ -149,8 +118,8 @@ def _tagged(reference: str, name: str, tag: str, cache: str | None, download: bo
     weights = _cached(settings, cache)
     if weights is None:
         if not download:
-            raise NotHere(f"the weights of {reference} are not on this machine", _LOCAL_HINT)
-        weights = _fetched(reference, lambda: pretrained.download_pretrained(settings, cache_dir=cache))
+            raise NotHere(f"the weights of {reference} are not on this machine", LOCAL_HINT)
+        weights = fetched(reference, lambda: pretrained.download_pretrained(settings, cache_dir=cache))
     # open_clip warns and goes on when a tag was trained with another activation than the architecture's: the vectors
     # would be those of no model at all.
     quick = bool(settings.get("quick_gelu", False)) or bool(model.get("quick_gelu", False))
@@ -175,10 +144,10 @@ def _hub(reference: str, cache: str | None, download: bool) -> Located:
     weights = next((path for path in map(here, _HUB_WEIGHTS) if path), None)
     if settings is None or weights is None:
         if not download:
-            raise NotHere(f"{reference} is not on this machine", _LOCAL_HINT)
+            raise NotHere(f"{reference} is not on this machine", LOCAL_HINT)
         get = pretrained.download_pretrained_from_hf
-        settings = _fetched(reference, lambda: get(repository, filename=OPEN_CLIP_SETTINGS, cache_dir=cache))
-        weights = _fetched(reference, lambda: get(repository, cache_dir=cache))
+        settings = fetched(reference, lambda: get(repository, filename=OPEN_CLIP_SETTINGS, cache_dir=cache))
+        weights = fetched(reference, lambda: get(repository, cache_dir=cache))
     config = read_settings(settings)
     base = f"local-dir:{settings.parent}"
     tokenizer = reference if config.get("model_cfg", {}).get("text_cfg", {}).get("hf_tokenizer_name") else base
@@ -233,35 +202,3 @@ def _cached(settings: Mapping[str, Any], cache: str | None) -> Path | None:
         return None
     target = Path(cache or "~/.cache/clip").expanduser() / str(settings.get("url", "")).rpartition("/")[2]
     return target if target.is_file() else None
-
-
-def _fetched(reference: str, fetch: Callable[[], str]) -> Path:
-    log = logging.getLogger("huggingface_hub")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        if not _hub_has_an_address():
-            raise ConnectionError("there is no network")
-        return Path(fetch())
-    except Exception as error:  # every layer below open_clip has errors of its own for a missing network
-        raise NotHere(
-            f"{reference} is not on this machine and could not be downloaded: {_line(error)}", _LOCAL_HINT
-        ) from error
-    finally:
-        log.setLevel(level)
-
-
-def _hub_has_an_address() -> bool:
-    """The hub's own client tries for most of a minute before it gives up; without a name server that is in vain."""
-    if urllib.request.getproxies():
-        return True
-    host = urllib.parse.urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co")).hostname or ""
-    try:
-        socket.getaddrinfo(host, 443)
-    except OSError:
-        return False
-    return True
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

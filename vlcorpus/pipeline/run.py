@@ -161,7 +161,9 @@ def _event(kind: str, step: Step, unit: str = "", **more: Any) -> Event:
 def _committed(step: Step, plan: Plan, unit: str) -> Event:
     stats = step.stage.layer(plan.corpus).stats(unit) or {}
     counts = {name: stats.get(name, 0) for name in ("seen", "kept")}
-    return _event("committed", step, unit, rejected=stats.get("rejected", {}), **counts)
+    waited = {name: round(1000 * stats.get(f"{name}_waited", 0)) for name in ("device", "loader")}
+    about = {"waits": {**waited, "images": stats["images"]}} if "images" in stats else {}
+    return _event("committed", step, unit, rejected=stats.get("rejected", {}), about=about, **counts)
 
 
 def _verdict(errors: list[VlcorpusError], progress: list[_Progress]) -> VlcorpusError:

@@ -2,25 +2,23 @@
 
     vlcorpus embed CORPUS --model ViT-B-32/openai
     vlcorpus embed CORPUS --model other/probes/filter
+    vlcorpus embed CORPUS --model image=ViT-B-32/openai,text=hf:sentence-transformers/clip-ViT-B-32-multilingual-v1
+    vlcorpus embed CORPUS --device cuda --batch-size 256 --workers 1
 
 Row r of img_emb_NNNNN.npy, text_emb_NNNNN.npy and metadata_NNNNN.parquet is the same pair. An image is decoded and
-encoded once however many captions it has. Vectors only: `score` owns the cosine.
+encoded once however many captions it has. Pictures are decoded by threads while the device computes; the stats say
+which of the two waited. Vectors only: `score` owns the cosine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from ..corpus import Corpus, Layer
-from ..errors import CorpusError
 from ..spec import setting
 from . import models
 from .base import Stage, Tell, Work
-
-if TYPE_CHECKING:
-    from .samples import Pair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,23 +28,29 @@ class Embed(Stage):
     name = "embed"
     makes = "embeddings"
     follows = "shards"
-    libraries: ClassVar[tuple[str, ...]] = ("torch", "open_clip_torch")
+    libraries: ClassVar[tuple[str, ...]] = ("torch", "open_clip_torch", "transformers")
 
     model: str | None = setting(
         None,
-        help=f"open_clip NAME/TAG, hf-hub:ORG/REPO, folder, NAME@CHECKPOINT, probe folder or probe:NAME. "
-        f"{models.DEFAULT} if none is given.",
+        help=f"open_clip NAME/TAG, hf-hub:ORG/REPO, folder, NAME@CHECKPOINT, hf:ORG/REPO, probe folder, probe:NAME, or "
+        f"image=REF,text=REF. {models.DEFAULT} if none is given.",
         result=False,  # the model's slug is an input
         path=True,
     )
     batch_size: int = setting(64, help="Images encoded at once.", least=1, most=65_536, result=False)
-    device: str = setting("cpu", help="Where to compute, as cpu or cuda.", result=False)
+    device: str = setting("cpu", help="Where to compute: cpu, cuda (all there are), or cuda:0,cuda:1.", result=False)
     precision: str = setting("fp32", help="Arithmetic of the towers.", choices=("fp32", "bf16", "fp16"))
+    loaders: int | None = setting(
+        None,
+        help="Threads of a worker that decode and resize; 1 beside the CPU, up to 8 beside CUDA if not given.",
+        least=1,
+        most=256,
+        result=False,
+    )
+    threads: int = setting(1, help="Threads that a worker computes with on the CPU.", least=1, most=1_024, result=False)
 
     def wanted(self) -> tuple[str, ...]:
-        if self.model is not None and self.model.startswith(models.PROBE):
-            return ("probes/" + self.model.removeprefix(models.PROBE).split("/")[0],)
-        return ()
+        return models.probes(self.model)
 
     def layer(self, corpus: Corpus) -> Layer:
         return corpus.layer(f"embeddings/{models.slug(corpus, self.model)}")
@@ -54,72 +58,48 @@ class Embed(Stage):
     def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
         return super().inputs(corpus, unit) | {"model": models.slug(corpus, self.model)}
 
+    def notes(self) -> tuple[str, ...]:
+        if not self.device.startswith("cuda"):
+            return ()
+        return ("embed: every worker loads the model onto every device; --workers 1 with more --loaders is often best",)
+
     def open(self, corpus: Corpus) -> Work:
         import numpy as np
 
-        from ..clip.model import load
-        from ..images.decode import Refused, decode
         from ..io import table, vectors
-        from .samples import stored
+        from . import encoding
 
-        encoder = load(models.reference(corpus, self.model), device=self.device, precision=self.precision)
-
-        def pixels(pair: Pair) -> Any:
-            picture = decode(pair.body)
-            if isinstance(picture, Refused):
-                raise CorpusError(
-                    f"image {pair.image_key} of shard {pair.shard} does not decode: {picture.reason}",
-                    f"run `vlcorpus verify {corpus.path}`",
-                )
-            return encoder.preprocess(picture.rgb)
-
-        def images(pairs: Iterator[Pair], about: list[dict[str, Any]], tell: Tell) -> Iterator[Any]:
-            """Vectors of distinct images in order, batch by batch; `about` collects the rows of metadata."""
-            batch: list[Any] = []
-            last = ""
-            for pair in pairs:
-                about.append(_about(pair))
-                if pair.image_key != last:
-                    last = pair.image_key
-                    batch.append(pixels(pair))
-                if len(batch) == self.batch_size:
-                    yield encoder.encode_images(np.stack(batch))
-                    batch = []
-                    tell(len(about), len(about))
-            if batch:
-                yield encoder.encode_images(np.stack(batch))
-
-        def texts(captions: Sequence[str]) -> Any:
-            distinct = list(dict.fromkeys(captions))
-            place = {caption: number for number, caption in enumerate(distinct)}
-            rows = encoder.encode_texts(distinct)
-            return rows[np.array([place[caption] for caption in captions], dtype=int)]
+        model = encoding.opened(
+            models.reference(corpus, self.model),
+            devices=self.device,
+            precision=self.precision,
+            batch_size=self.batch_size,
+            loaders=self.loaders,
+            threads=self.threads,
+        )
 
         def embed(unit: str, tell: Tell) -> None:
-            about: list[dict[str, Any]] = []
-            none = np.zeros((0, encoder.dimension), np.float32)
-            distinct = np.concatenate([none, *images(stored(corpus, unit), about, tell)])
-            keys = [row["image_path"] for row in about]
-            row_of = np.cumsum([key != before for key, before in zip(keys, ["", *keys], strict=False)], dtype=int) - 1
-            image_ND = distinct[row_of]
-            text_ND = texts([row["caption"] for row in about])
-            with self.commit(corpus, unit) as commit:
-                vectors.write(commit, f"img_emb/img_emb_{unit}.npy", image_ND.astype(np.float16))
-                vectors.write(commit, f"text_emb/text_emb_{unit}.npy", text_ND.astype(np.float16))
+            commit = self.commit(corpus, unit)  # it counts the time from here
+            found = model.shard(corpus, unit, tell)
+            about = [_about(row) for row in found.rows]
+            with commit:
+                vectors.write(commit, f"img_emb/img_emb_{unit}.npy", found.image_ND.astype(np.float16))
+                vectors.write(commit, f"text_emb/text_emb_{unit}.npy", found.text_ND.astype(np.float16))
                 name = f"metadata/metadata_{unit}.parquet"
                 table.write(commit, name, table.columns(about, "embeddings-metadata"), "embeddings-metadata")
-                commit.finish(seen=len(about), kept=len(about), model=encoder.slug, dimension=encoder.dimension)
+                commit.finish(
+                    seen=len(about), kept=len(about), model=model.slug, dimension=model.dimension, **found.about
+                )
 
         return embed
 
 
-def _about(pair: Pair) -> dict[str, Any]:
-    row = pair.row
+def _about(row: dict[str, Any]) -> dict[str, Any]:
     return {
-        "image_path": pair.image_key,
-        "caption": pair.caption,
+        "image_path": row["image_key"],
+        "caption": row["caption"],
         "url": row["url"],
-        "key": pair.key,
+        "key": row["key"],
         "uid": row["uid"],
         "width": row["width"],
         "height": row["height"],

@@ -1,15 +1,17 @@
 """Which model a stage means.
 
-A reference is what `vlcorpus.clip.model.load` takes (`ViT-B-32/openai`, `hf-hub:…`, a path), or `probe:NAME` for a
-probe of the corpus itself. What is embedded already may also be named by its folder. Where no model is named, `embed`
-takes LAION's and everything else the one that is embedded.
+A reference is what `vlcorpus.clip.model.load` takes (`ViT-B-32/openai`, `hf-hub:…`, `hf:…`, a path), or `probe:NAME`
+for a probe of the corpus itself; `image=REF,text=REF` takes a tower of each. What is embedded already may also be named
+by its folder. Where no model is named, `embed` takes LAION's and everything else the one that is embedded.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+from ..clip.two import towers
 from ..corpus import Corpus, Layer
 from ..errors import CorpusError, SourceError, UsageError
 
@@ -20,6 +22,9 @@ PROBE = "probe:"
 def reference(corpus: Corpus, model: str | None) -> str:
     """The reference to load, with `probe:NAME` turned into its folder."""
     named = model or DEFAULT
+    both = towers(named)
+    if len(both) == 2:
+        return f"image={reference(corpus, both[0])},text={reference(corpus, both[1])}"
     if not named.startswith(PROBE):
         if named.startswith(("/", ".")) and not Path(named).exists():
             raise SourceError(f"no model at {named}", f"was it moved? `vlcorpus embed {corpus.path} --model WHERE`")
@@ -32,6 +37,13 @@ def reference(corpus: Corpus, model: str | None) -> str:
             "there are: " + (", ".join(corpus.layers("probes")) or "none; train one: `vlcorpus train-probe`"),
         )
     return str(folder)
+
+
+def probes(model: str | None) -> tuple[str, ...]:
+    """The layers of the corpus's own probes that a reference names."""
+    named = towers(model) if model is not None else ()
+    own = (part.removeprefix(PROBE).split("/")[0] for part in named if part.startswith(PROBE))
+    return tuple(dict.fromkeys(f"probes/{name}" for name in own))
 
 
 def is_probe(corpus: Corpus, model: str) -> bool:
@@ -57,8 +69,8 @@ def _slug(named: str, touched: float) -> str:
 def slug(corpus: Corpus, model: str | None) -> str:
     """The folder name of a model's embeddings: its name with 8 hex of weights and preprocessing."""
     named = reference(corpus, model)
-    weights = Path(named) / "weights.safetensors"
-    return _slug(named, weights.stat().st_mtime if weights.exists() else 0.0)
+    weights = [Path(part) / "weights.safetensors" for part in towers(named)]
+    return _slug(named, max(path.stat().st_mtime if path.exists() else 0.0 for path in weights))
 
 
 def embedded(corpus: Corpus, model: str | None) -> Layer:
@@ -83,3 +95,21 @@ def scored(corpus: Corpus) -> str | None:
             f"score again: `vlcorpus score {corpus.path} similarity --model MODEL`",
         )
     return next(iter(sources), None)
+
+
+def maker(corpus: Corpus, layer: Layer, model: str | None) -> tuple[str, str]:
+    """(reference, precision) of the model that made embeddings: as their stats recorded it, unless `model` names it.
+
+    CorpusError where nobody knows: embeddings that were imported without a name.
+    """
+    from . import registry
+
+    unit = next(iter(layer.units()), None)
+    stats = layer.stats(unit) if unit is not None else None
+    made: Any = registry.recorded(corpus, stats) if stats is not None else None
+    named = model if model is not None and model != layer.folder.name else getattr(made, "model", None)
+    if named is None and getattr(made, "name", None) != "embed":
+        raise CorpusError(
+            f"the model that made {layer.name} is not known", f"embed with a model: `vlcorpus embed {corpus.path}`"
+        )
+    return reference(corpus, named), getattr(made, "precision", "fp32")
