@@ -27,6 +27,7 @@ def test_ticks(low: float, high: float, about: int, wanted: list[float]) -> None
 def test_written_numbers() -> None:
     assert [tick_text(v) for v in (0.25, -5, 20000, 1500000.0, 0)] == ["0.25", "−5", "20k", "1.5M", "0"]
     assert number(12345) == "12,345" and number(0.28149) == "0.281" and number(-6.44, 1, signed=True) == "−6.4"
+    assert number(-0.004, 2) == "0.00" and number(-0.006, 2) == "−0.01" and number(-0.0, 1) == "0.0"
     assert number(2.1, 1, signed=True) == "+2.1" and number(float("nan")) == "n/a" and number(float("inf")) == "∞"
     assert share(1, 8) == "12.5 %" and share(0, 0) == "–"
 

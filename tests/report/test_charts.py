@@ -69,8 +69,10 @@ def test_empty_and_odd_numbers_draw_something() -> None:
     nan = float("nan")
     for width in (charts.WIDE, charts.NARROW):
         for svg in (
-            charts.histogram(m.Histogram("h", (0.0, 0.5, 1.0), (m.Series("s", (0, 0)),), 0.3), width),
-            charts.histogram(m.Histogram("h", (0.0, 0.5, 1.0), (m.Series("s", (3, 0)),), 7.0), width),
+            charts.histogram(m.Histogram("h", (0.0, 0.5, 1.0), (m.Series("s", (0, 0)),), (m.Mark(0.3),)), width),
+            charts.histogram(
+                m.Histogram("h", (0.0, 0.5, 1.0), (m.Series("s", (3, 0)),), (m.Mark(7.0), m.Mark(-7.0, "below"))), width
+            ),
             charts.curves(m.Curves("c", ()), width),
             charts.curves(m.Curves("c", (m.Arm("a", (m.Run(0, (), ()), m.Run(1, (1.0,), (nan,)))),)), width),
             charts.curves(m.Curves("c", (m.Arm("a", (m.Run(1, (5.0,), (0.5,)),)),)), width),

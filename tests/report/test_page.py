@@ -150,6 +150,35 @@ def test_the_funnel_says_where_counts_and_truth_part() -> None:
     assert "Planted" not in without.text
 
 
+def test_a_notice_is_said_aloud_and_only_where_there_is_one() -> None:
+    page = render(m.Report("t", m.Verdict("v", "good"), notices=("<b>too often",)))
+    assert "!warning: <b>too often" in Page(page).text and page.count('class="notice"') == 1
+    assert 'class="notice"' not in render(m.Report("t", m.Verdict("v", "good")))
+
+
+def test_numbers_of_a_matrix_are_shaded_by_size_and_sign() -> None:
+    matrix = m.Matrix("m", ("one", "two"), ((1.0, -0.5), (-0.5, None)), (0.95, None), "agrees")
+    parsed = Page(render(m.Report("t", m.Verdict("v"), sections=(matrix,))))
+    cells = [a["class"] for tag, a in parsed.tags if tag == "td" and "cell" in a.get("class", "")]
+    assert cells == ["cell apart p4", "cell", "cell m2", "cell apart", "cell m2", "cell"]
+    assert "−0.50" in parsed.text and "–" in parsed.text
+
+
+def test_rates_say_their_interval_and_draw_the_share_of_all() -> None:
+    rates = m.Rates("r", "domain", (m.Rate("a.test", 10, 5, 0.2366, 0.7634), m.Rate("none", 0, 0, 0.0, 1.0)), 0.25)
+    page = render(m.Report("t", m.Verdict("v"), sections=(rates,)))
+    text = Page(page).text
+    assert "50.0 %23.7 – 76.3" in text and page.count('x1="25.0%" x2="25.0%"') == 2
+
+
+def test_captions_alone_have_no_blanks() -> None:
+    sides = m.Pictures(
+        "p", (m.Picture(None, "one", 200.0),), (m.Picture(None, "two", 0.25),), value="x", pictured=False
+    )
+    text = Page(render(m.Report("t", m.Verdict("v"), sections=(sides,)))).text
+    assert "no picture" not in text and "200one" in text and "0.250two" in text
+
+
 def test_the_smallest_report() -> None:
     parsed = assert_closed_to_the_outside(render(m.Report("t", m.Verdict("nothing was shown"))))
     assert "≈undecided: nothing was shown" in parsed.text

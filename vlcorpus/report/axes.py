@@ -47,6 +47,8 @@ def number(value: float | int, digits: int = 3, *, signed: bool = False) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return "n/a" if math.isnan(value) else "∞" if value > 0 else f"{MINUS}∞"
     text = f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
+    if text.startswith("-") and not text.strip("-0.,"):
+        text = text[1:]
     if signed and value > 0:
         text = "+" + text
     return text.replace("-", MINUS)

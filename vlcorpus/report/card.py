@@ -26,7 +26,15 @@ _CROISSANT_WORDS = (
 )
 # fmt: on
 
-_NAMES = {"webdataset": "WebDataset shards", "files": "files", "parquet": "parquet tables"}
+_NAMES = {
+    "webdataset": "WebDataset shards",
+    "files": "files",
+    "parquet": "parquet tables",
+    "uids": "a list of uids",
+    "urls": "a list of URLs",
+}
+_MIME = {"parquet": "application/x-parquet", "urls": "application/x-parquet", "uids": "application/octet-stream"}
+_TABLES = ("parquet", "urls")
 _Nodes = list[dict[str, Any]]
 
 _CONTEXT: dict[str, Any] = {
@@ -57,7 +65,8 @@ class Shard:
 
 @dataclass(frozen=True)
 class Card:
-    """settings: of the export. endings: of the images' names, without a dot. format: webdataset, files or parquet."""
+    """settings: of the export. endings: of the images' names, without a dot. format: webdataset, files, parquet, uids,
+    urls."""
 
     name: str
     settings: Mapping[str, str]
@@ -97,7 +106,7 @@ def _patterns(card: Card) -> list[str]:
     """What a split's folder holds that a reader of data sets opens."""
     if card.format == "files":
         return [f"*/*.{ending}" for ending in card.endings] or ["*/*"]
-    return ["*.parquet"] if card.format == "parquet" else ["*.tar"]
+    return ["*.npy" if card.format == "uids" else "*.parquet" if card.format in _TABLES else "*.tar"]
 
 
 def _layout(card: Card) -> str:
@@ -108,6 +117,16 @@ def _layout(card: Card) -> str:
             return f"{said}`{card.endings[0]}` holds the image's file."
         columns = ", ".join(f"`{ending}`" for ending in card.endings)
         return f"{said}named by its format ({columns}) holds the image's file, and the other ones are null."
+    if card.format == "uids":
+        return (
+            "uids of image-text pairs as numpy's files, one a split: two numbers of 64 bits each, sorted, a pair as "
+            "often as it is taken (DataComp's subset file)."
+        )
+    if card.format == "urls":
+        return (
+            "URLs and texts of image-text pairs as parquet tables, a row a pair, without the images; `img2dataset "
+            "--input_format parquet --url_col url --caption_col caption` fetches them."
+        )
     images = " or ".join(f"`KEY.{ending}`" for ending in card.endings)
     if card.format == "files":
         return (
@@ -119,7 +138,7 @@ def _layout(card: Card) -> str:
 
 def croissant(card: Card) -> str:
     """Croissant JSON-LD 1.0."""
-    mime = "application/x-parquet" if card.format == "parquet" else "application/x-tar"
+    mime = _MIME.get(card.format, "application/x-tar")
     files: list[dict[str, Any]] = [
         {
             "@type": "cr:FileObject",
@@ -136,7 +155,9 @@ def croissant(card: Card) -> str:
     record_sets: list[dict[str, Any]] = []
     for split in card.splits:
         own = [{"@id": each["@id"]} for each in files if each["@id"].startswith(f"{split}/")]
-        sets, records = _in_columns(card, split) if card.format == "parquet" else _in_files(card, split, own)
+        if card.format == "uids":
+            continue  # Croissant has no words for numpy's files
+        sets, records = _in_columns(card, split) if card.format in _TABLES else _in_files(card, split, own)
         files += sets
         record_sets += records
     whole = {
@@ -174,13 +195,12 @@ def _in_files(card: Card, split: str, tars: Sequence[Mapping[str, str]]) -> tupl
 def _in_columns(card: Card, split: str) -> tuple[_Nodes, _Nodes]:
     """File sets and record sets of a split whose members are columns."""
     rows = f"{split}-tables"
+    columns = [("key", "sc:Text"), ("caption", "sc:Text"), *((ending, "sc:ImageObject") for ending in card.endings)]
+    if card.format == "urls":
+        columns = [("uid", "sc:Text"), ("url", "sc:URL"), ("caption", "sc:Text")]
     fields = [
         _field(f"{split}/{name}", kind, {"fileSet": {"@id": rows}, "extract": {"column": name}})
-        for name, kind in (
-            ("key", "sc:Text"),
-            ("caption", "sc:Text"),
-            *((ending, "sc:ImageObject") for ending in card.endings),
-        )
+        for name, kind in columns
     ]
     return [_file_set(rows, (), "application/x-parquet", [f"{split}/*.parquet"])], [_record_set(split, fields)]
 

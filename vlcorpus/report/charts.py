@@ -1,4 +1,4 @@
-"""Charts as inline SVG: a histogram, learning curves, a forest plot.
+"""Charts as inline SVG: a histogram, learning curves, a forest plot, bars of rates.
 
 Colours come from the page's style sheet by class (`s1`, `good`, …), so that dark mode and print need no second drawing;
 arms and verdicts also differ in dash and marker, never in colour alone. Each chart is drawn for a wide and a narrow
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from vlcorpus.report.axes import Axis, mean_curve, number, tick_text, ticks
 from vlcorpus.report.markup import Html, element, join, shorten
-from vlcorpus.report.model import Curves, Difference, Forest, Histogram
+from vlcorpus.report.model import Curves, Difference, Forest, Histogram, Mark, Rate
 
 WIDE, NARROW = 760, 340
 COLOURS = 6
@@ -23,8 +23,10 @@ Tone = str
 
 
 def histogram(chart: Histogram, width: int) -> Html:
-    """Steps for each series, the first filled, and a line at the threshold."""
-    height, left, right, top, bottom = 260, 46, 12, 26, 42
+    """Steps for each series, the first filled, and a line at each cut."""
+    left, right, bottom = 56, 12, 42
+    top = 26 + 15 * max(0, len(chart.marks) - 1)
+    height = 234 + top
     first, last = _busy(chart)
     edges = chart.edges[first : last + 1]
     highest = max((max(series.counts[first:last], default=0) for series in chart.series), default=0)
@@ -38,24 +40,34 @@ def histogram(chart: Histogram, width: int) -> Html:
         colour = f"s{place % COLOURS + 1}"
         drawn.append(element("path", d=outline + f"V{y.at(0):.1f}Z", class_=f"area {colour}"))
         drawn.append(element("path", d=outline, class_=f"line {colour}", stroke_dasharray=DASHES[place % len(DASHES)]))
-    if chart.threshold is not None:
-        here = x.at(min(max(chart.threshold, edges[0]), edges[-1]))
-        late = here > width * 0.55
-        drawn.append(element("line", x1=here, x2=here, y1=top - 10, y2=height - bottom, class_="threshold"))
-        words = f"threshold {number(chart.threshold)}"
-        words = f"{words}, kept →" if not late else f"{words} | kept →"
-        drawn.append(
-            element(
-                "text",
-                words,
-                x=here + (-6 if late else 6),
-                y=top - 12,
-                text_anchor="end" if late else "start",
-                class_="strong",
-            )
-        )
+    for place, mark in enumerate(sorted(chart.marks, key=lambda mark: mark.value)):
+        drawn += _mark(mark, x, 14 + 15 * place, height - bottom, width, among=edges)
     total = ", ".join(f"{series.name}: {sum(series.counts):,} pairs" for series in chart.series)
     return _svg(width, height, f"Histogram of {chart.x_label}. {total}.", drawn)
+
+
+def _mark(mark: Mark, x: Axis, y: float, floor: float, width: int, *, among: Sequence[float]) -> list[Html]:
+    """The line of a cut, with its value and an arrow to what is kept, on the side that has room."""
+    here = x.at(min(max(mark.value, among[0]), among[-1]))
+    late = here > width * 0.55
+    arrow = "kept →" if mark.keeps == "above" else "← kept"
+    line = element("line", x1=here, x2=here, y1=y - 10, y2=floor, class_="threshold")
+    place = {"x": here + (-6 if late else 6), "y": y, "text_anchor": "end" if late else "start"}
+    away = "" if among[0] <= mark.value <= among[-1] else " (beyond)"
+    words = f"cut {tick_text(float(f'{mark.value:.4g}'))}{away}, {arrow}"
+    return [line, element("text", words, class_="strong", **place)]
+
+
+def rate(one: Rate, share: float) -> Html:
+    """A bar from 0 to 1 with the interval of its end, and a line at the share of all rows."""
+    part = one.kept / one.rows if one.rows else 0.0
+    low, high = (f"{100 * end:.1f}%" for end in (one.low, one.high))
+    drawn = [
+        element("rect", width=f"{max(100 * part, 0.5 if one.kept else 0):.1f}%", height="100%", rx=1.5),
+        element("line", x1=low, x2=high, y1="50%", y2="50%", class_="whisker"),
+        element("line", x1=f"{100 * share:.1f}%", x2=f"{100 * share:.1f}%", y1=0, y2="100%", class_="overall"),
+    ]
+    return element("svg", *drawn, aria_hidden="true")
 
 
 def curves(chart: Curves, width: int) -> Html:
@@ -181,15 +193,15 @@ def _path(x: Axis, y: Axis, xs: Sequence[float], ys: Sequence[float]) -> str:
 
 
 def _busy(chart: Histogram) -> tuple[int, int]:
-    """The range of bins that holds all pairs and the threshold, with a bin of air on each side."""
+    """The range of bins that holds all pairs and the cuts, with a bin of air on each side."""
     bins = len(chart.edges) - 1
     used = [place for place in range(bins) if any(series.counts[place] for series in chart.series)]
     if not used:
         return 0, bins
     low, high = used[0], used[-1] + 1
-    if chart.threshold is not None:
-        low = min(low, max((p for p in range(bins) if chart.edges[p] <= chart.threshold), default=0))
-        high = max(high, min((p for p in range(1, bins + 1) if chart.edges[p] >= chart.threshold), default=bins))
+    for mark in chart.marks:
+        low = min(low, max((p for p in range(bins) if chart.edges[p] <= mark.value), default=0))
+        high = max(high, min((p for p in range(1, bins + 1) if chart.edges[p] >= mark.value), default=bins))
     return max(low - 1, 0), min(high + 1, bins)
 
 

@@ -6,7 +6,7 @@
         summary=(Fact("pairs kept", "6,120", "of 10,000"),),
         sections=(
             Funnel("What became of each pair", steps),
-            Histogram("Similarity", edges, (Series("all", counts),), 0.28),
+            Histogram("Similarity", edges, (Series("all", counts),), (Mark(0.28),)),
         ),
     )
 
@@ -84,36 +84,85 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A cut, and the side of it that is kept: "above" or "below"."""
+
+    value: float
+    keeps: str = "above"
+
+
+@dataclass(frozen=True)
 class Histogram:
     """Counts between `edges` (one more than counts), of one series or several that share the bins (true and noise)."""
 
     title: str
     edges: tuple[float, ...]
     series: tuple[Series, ...]
-    threshold: float | None = None
+    marks: tuple[Mark, ...] = ()
     x_label: str = "similarity"
     note: str = ""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A JPEG's bytes (None, or not a JPEG: a blank with words), its caption, its similarity."""
+    """A JPEG's bytes (None, or not a JPEG: a blank with words), its caption, its score."""
 
     jpeg: bytes | None
     caption: str
-    similarity: float | None = None
+    value: float | None = None
     note: str = ""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pairs on both sides of a threshold, each list nearest the threshold first."""
+    """Pairs on both sides of a threshold, each list nearest the threshold first. value: what their score is called;
+    pictured: False where there are only captions to show."""
 
     title: str
     kept: tuple[Picture, ...]
     dropped: tuple[Picture, ...]
     kept_title: str = "Just kept"
     dropped_title: str = "Just dropped"
+    note: str = ""
+    value: str = "similarity"
+    pictured: bool = True
+
+
+@dataclass(frozen=True)
+class Rate:
+    """`kept` of `rows` rows, with the interval of their share (0 to 1). faint: of what has no name of its own."""
+
+    name: str
+    rows: int
+    kept: int
+    low: float
+    high: float
+    faint: bool = False
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Shares of groups on one line from 0 to 1, with `share`, that of all rows, drawn through them. head: what they are
+    the groups of."""
+
+    title: str
+    head: str
+    rates: tuple[Rate, ...]
+    share: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A number from -1 to 1 for every two of `names`, darker the further from 0; None is a dash. beside: one more
+    number for each name, from 0 to 1, under the head `beside_name`."""
+
+    title: str
+    names: tuple[str, ...]
+    values: tuple[tuple[float | None, ...], ...]
+    beside: tuple[float | None, ...] | None = None
+    beside_name: str = ""
+    digits: int = 2
     note: str = ""
 
 
@@ -170,11 +219,14 @@ class Forest:
 
 @dataclass(frozen=True)
 class Column:
-    """A table's column. Floats are written with `digits` decimals; `signed` ones with + or − and a word-free mark."""
+    """A table's column. Floats are written with `digits` decimals; `signed` ones with + or − and a word-free mark.
+    wide: of whole sentences; right: texts that are numbers."""
 
     name: str
     digits: int = 3
     signed: bool = False
+    wide: bool = False
+    right: bool = False
 
 
 Cell = str | int | float | None
@@ -214,13 +266,16 @@ class Provenance:
     note: str = ""
 
 
-Section = Funnel | Crosstab | Histogram | Pictures | Curves | Forest | Table | Commands | Provenance
+Section = Funnel | Crosstab | Histogram | Pictures | Rates | Matrix | Curves | Forest | Table | Commands | Provenance
 
 
 @dataclass(frozen=True)
 class Report:
+    """notices: sentences that stand by the verdict, of what should be looked at before anything else."""
+
     title: str
     verdict: Verdict
     summary: tuple[Fact, ...] = ()
     sections: tuple[Section, ...] = ()
     subtitle: str = ""
+    notices: tuple[str, ...] = ()

@@ -31,6 +31,7 @@ def render(report: Report) -> str:
             element("h1", report.title),
             element("p", report.subtitle, class_="subtitle") if report.subtitle else Html(""),
             _verdict(report.verdict),
+            *(_notice(words) for words in report.notices),
             _summary(report.summary),
         ),
         _contents(names, report.sections),
@@ -60,6 +61,12 @@ def _verdict(verdict: Verdict) -> Html:
     sign = element("span", SIGNS[verdict.tone], class_="sign", aria_hidden="true")
     spoken = element("span", SPOKEN[verdict.tone], class_="hidden")
     return element("div", sign, element("div", spoken, verdict.words), class_=f"verdict {verdict.tone}", role="note")
+
+
+def _notice(words: str) -> Html:
+    sign = element("span", "!", class_="sign", aria_hidden="true")
+    spoken = element("span", "warning: ", class_="hidden")
+    return element("div", sign, element("div", spoken, words), class_="notice", role="note")
 
 
 def _summary(facts: tuple[Fact, ...]) -> Html:

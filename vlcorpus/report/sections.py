@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from vlcorpus.report import charts
 from vlcorpus.report.axes import number, share
-from vlcorpus.report.markup import Html, element, join, shown
+from vlcorpus.report.markup import Html, element, join
 from vlcorpus.report.model import (
-    Cell,
     Column,
     Commands,
     Crosstab,
@@ -19,16 +17,15 @@ from vlcorpus.report.model import (
     Funnel,
     FunnelStep,
     Histogram,
-    Picture,
+    Matrix,
     Pictures,
     Provenance,
+    Rates,
     Section,
     Table,
 )
-
-MAX_JPEG = 1 << 20
-"""Bytes of a picture beyond which it is left out: a page of a few dozen should still open on a phone."""
-JPEG_HEAD = b"\xff\xd8\xff"
+from vlcorpus.report.side import pictures
+from vlcorpus.report.tables import breakable, grid, head, matrix, numbers, rates, table
 
 TONE_WORDS = {"good": "better", "bad": "worse", "unsure": "no difference shown"}
 
@@ -43,13 +40,17 @@ def section_body(section: Section) -> Html:
         case Histogram():
             return _histogram(section)
         case Pictures():
-            return _pictures(section)
+            return pictures(section)
+        case Rates():
+            return rates(section)
+        case Matrix():
+            return matrix(section)
         case Curves():
             return _curves(section)
         case Forest():
             return _forest(section)
         case Table():
-            return _table(section.title, section.columns, section.rows, visible=False)
+            return table(section.title, section.columns, section.rows, visible=False)
         case Commands():
             return _commands(section)
         case Provenance():
@@ -59,9 +60,9 @@ def section_body(section: Section) -> Html:
 def _funnel(section: Funnel) -> Html:
     """Each step of each stage by itself: shares are of what came into it."""
     known = any(step.truth is not None for step in section.steps)
-    heads = [_head("Step"), _head("Reason"), _head("Rows", "n"), _head("Share", "n share"), _head("", "bar")]
+    heads = [head("Step"), head("Reason"), head("Rows", "n"), head("Share", "n share"), head("", "bar")]
     if known:
-        heads += [_head("Planted", "n"), _head("Agrees", "n")]
+        heads += [head("Planted", "n"), head("Agrees", "n")]
     rows: list[Html] = []
     for (stage, name), steps in itertools.groupby(section.steps, key=lambda step: (step.stage, step.step)):
         listed = list(steps)
@@ -72,7 +73,7 @@ def _funnel(section: Funnel) -> Html:
                 group = join(stage, element("small", name))
                 cells.append(element("th", group, class_="stage", scope="rowgroup", rowspan=len(listed)))
             cells += [
-                element("th", _breakable(step.reason), scope="row"),
+                element("th", breakable(step.reason), scope="row"),
                 element("td", number(step.count), class_="n"),
                 element("td", share(step.count, total), class_="n share"),
                 element("td", _bar(step.count, max(total, 1)), class_="bar"),
@@ -81,7 +82,7 @@ def _funnel(section: Funnel) -> Html:
                 cells += _agreement(step)
             rows.append(element("tr", *cells, class_="kept" if step.kept else None))
     words = "Every row, by what became of it" + (", beside what was planted" if known else "")
-    return _grid(words, heads, rows)
+    return grid(words, heads, rows)
 
 
 def _agreement(step: FunnelStep) -> list[Html]:
@@ -99,7 +100,7 @@ def _bar(count: int, total: int) -> Html:
 
 
 def _crosstab(section: Crosstab) -> Html:
-    heads = [_head(section.corner), *(_head(name, "heat") for name in section.columns), _head("all", "n")]
+    heads = [head(section.corner), *(head(name, "heat") for name in section.columns), head("all", "n")]
     rows = []
     for place, (name, counts) in enumerate(section.rows):
         total = sum(counts)
@@ -111,7 +112,7 @@ def _crosstab(section: Crosstab) -> Html:
             cells.append(element("td", number(count), element("small", share(count, total)), class_=marks))
         rows.append(element("tr", *cells, element("td", number(total), class_="n")))
     words = "Pairs, and their share of the row" + ("; framed: where the row belongs" if any(section.good) else "")
-    return _grid(words, heads, rows)
+    return grid(words, heads, rows)
 
 
 def _histogram(section: Histogram) -> Html:
@@ -123,7 +124,7 @@ def _histogram(section: Histogram) -> Html:
         if any(series.counts[place] for series in section.series)
     ]
     both = join(charts.histogram(section, charts.WIDE), charts.histogram(section, charts.NARROW))
-    return join(element("figure", legend, both), _numbers(section.title, columns, rows))
+    return join(element("figure", legend, both), numbers(section.title, columns, rows))
 
 
 def _curves(section: Curves) -> Html:
@@ -136,9 +137,7 @@ def _curves(section: Curves) -> Html:
         if run.samples
     ]
     legend = _legend((arm.name for arm in section.arms), line=True)
-    return join(
-        element("figure", legend, both), _numbers(f"{section.title}: the last point of each run", columns, rows)
-    )
+    return join(element("figure", legend, both), numbers(f"{section.title}: the last point of each run", columns, rows))
 
 
 def _forest(section: Forest) -> Html:
@@ -157,43 +156,7 @@ def _forest(section: Forest) -> Html:
         (one.metric, one.value, one.low, one.high, TONE_WORDS[tone] + (f"; {one.note}" if one.note else ""))
         for one, tone in zip(section.differences, tones, strict=True)
     ]
-    return join(element("figure", legend, both), _numbers(section.title, columns, rows))
-
-
-def _pictures(section: Pictures) -> Html:
-    sides = (("in", "✓", section.kept_title, section.kept), ("out", "✗", section.dropped_title, section.dropped))
-    return join(
-        *(
-            element(
-                "div",
-                element(
-                    "h3", element("span", sign, class_="yes" if side == "in" else "no", aria_hidden="true"), f" {title}"
-                ),
-                element("ul", *(element("li", _picture(one)) for one in pictures), class_="pictures")
-                if pictures
-                else element("p", "none", class_="note"),
-                class_=f"side {side}",
-            )
-            for side, sign, title, pictures in sides
-        )
-    )
-
-
-def _picture(picture: Picture) -> Html:
-    jpeg = picture.jpeg
-    if jpeg is None or len(jpeg) > MAX_JPEG or not jpeg.startswith(JPEG_HEAD):
-        image = element("div", "no picture", class_="blank")
-    else:
-        address = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
-        image = element("img", src=Html(address), alt=f"captioned: {picture.caption}")
-    score = "no similarity" if picture.similarity is None else number(picture.similarity)
-    words = [
-        element("div", score, class_="score"),
-        element("bdi", picture.caption, class_="words", title=picture.caption),
-    ]
-    if picture.note:
-        words.append(element("div", picture.note, class_="faint"))
-    return element("figure", image, element("figcaption", *words))
+    return join(element("figure", legend, both), numbers(section.title, columns, rows))
 
 
 def _commands(section: Commands) -> Html:
@@ -226,64 +189,9 @@ def _provenance(section: Provenance) -> Html:
         )
         for name, value in section.facts
     ]
-    return _grid("What made these numbers", [_head("Name"), _head("Value")], rows)
-
-
-def _table(words: str, columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, visible: bool = True) -> Html:
-    listed = list(rows)
-    numeric = [
-        any(isinstance(row[place], int | float) for row in listed)
-        and all(not isinstance(row[place], str) for row in listed)
-        for place in range(len(columns))
-    ]
-    heads = [_head(column.name, "n" if n else None) for column, n in zip(columns, numeric, strict=True)]
-    body = []
-    for row in listed:
-        cells = [_cell(column, value, n) for column, value, n in zip(columns[1:], row[1:], numeric[1:], strict=True)]
-        first = element("th", _written(columns[0], row[0]), scope="row", class_="n" if numeric[0] else None)
-        body.append(element("tr", first, *cells))
-    return _grid(words, heads, body, visible=visible)
-
-
-def _cell(column: Column, value: Cell, numeric: bool) -> Html:
-    tone = ""
-    if column.signed and isinstance(value, int | float) and value:
-        tone = " yes" if value > 0 else " no"
-    return element("td", _written(column, value), class_=("n" if numeric else "text") + tone)
-
-
-def _written(column: Column, value: Cell) -> str:
-    if value is None:
-        return "–"
-    return value if isinstance(value, str) else number(value, column.digits, signed=column.signed)
-
-
-def _breakable(name: str) -> Html:
-    """A snake_case name that may be broken after an underscore, where a narrow page needs it."""
-    parts = shown(name).split("_")
-    return join(*(child for part in parts[:-1] for child in (part + "_", Html("<wbr>"))), parts[-1])
-
-
-def _head(name: str, class_: str | None = None) -> Html:
-    return element("th", _breakable(name), scope="col", class_=class_) if name else element("td", class_=class_)
-
-
-def _grid(words: str, heads: Sequence[Html], rows: Sequence[Html], *, visible: bool = True) -> Html:
-    """A table that scrolls sideways by itself. Its caption is for the ear; for the eye it stands above."""
-    table = element(
-        "table",
-        element("caption", words, class_="hidden"),
-        element("thead", element("tr", *heads)),
-        element("tbody", *rows),
-    )
-    above = element("p", words, class_="caption", aria_hidden="true") if visible else Html("")
-    return join(above, element("div", table, class_="scroll", role="region", aria_label=words, tabindex=0))
+    return grid("What made these numbers", [head("Name"), head("Value")], rows)
 
 
 def _legend(names: Iterable[str], *, line: bool) -> Html:
     entries = (element("li", charts.key(place, line=line), element("bdi", name)) for place, name in enumerate(names))
     return element("ul", *entries, class_="legend")
-
-
-def _numbers(words: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> Html:
-    return element("details", element("summary", "Numbers"), _table(words, columns, rows))

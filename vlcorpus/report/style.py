@@ -31,6 +31,9 @@ font-weight:550;}
 .verdict .sign{flex:none;font-weight:700;color:var(--unsure)}
 .verdict.good{border-color:var(--good);background:var(--goodwash)}.verdict.good .sign{color:var(--good)}
 .verdict.bad{border-color:var(--bad);background:var(--badwash)}.verdict.bad .sign{color:var(--bad)}
+.notice{display:flex;gap:.9rem;align-items:flex-start;margin:.75rem 0 0;padding:.8rem 1.25rem;border-radius:.5rem;
+background:var(--badwash);border-left:.3rem solid var(--bad);line-height:1.45}
+.notice .sign{flex:none;font-weight:700;color:var(--bad);width:1ch;text-align:center}
 .summary{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.25rem,1fr));gap:1.25rem 1.25rem;margin:1.75rem 0 0}
 .summary div{border-top:1px solid var(--line);padding-top:.6rem;min-width:0}
 .summary dt{color:var(--soft);font-size:.85rem}
@@ -53,7 +56,9 @@ thead th,thead td{overflow-wrap:break-word;color:var(--soft);font-weight:500;fon
 border-bottom-color:var(--soft)}
 tbody th{font-weight:500}
 tbody th,td.text{min-width:8rem}
+tbody th.wide{min-width:13rem}
 .n{text-align:right;white-space:nowrap}
+thead th.n{white-space:normal}
 .faint{color:var(--soft)}
 tbody th small{display:block;color:var(--soft);font-weight:400;font-size:.8rem;line-height:1.3}
 .stage{color:var(--soft);min-width:5.25rem!important}
@@ -62,6 +67,10 @@ tr.kept th,tr.kept td{background:var(--goodwash)}
 .bar{width:7rem;min-width:5rem}
 .bar svg{display:block;width:100%;height:.6rem;margin-top:.45rem}
 .bar rect{fill:var(--c6);opacity:.45}tr.kept .bar rect{fill:var(--good);opacity:1}
+td.n small{display:block;color:var(--soft);font-size:.75rem;line-height:1.2}
+.bar.rate{width:11rem;min-width:8rem}.bar.rate svg{height:.9rem;margin-top:.3rem;overflow:visible}
+.bar.rate rect{fill:var(--c1);opacity:.35}.whisker{stroke:var(--c1);stroke-width:2}
+.overall{stroke:var(--ink);stroke-width:1;stroke-dasharray:2 2}
 .yes{color:var(--good);font-weight:600}.no{color:var(--bad);font-weight:600}
 .heat{text-align:right;white-space:nowrap;padding-left:.75rem;padding-right:.75rem!important}
 thead th.heat{white-space:normal}
@@ -70,6 +79,13 @@ thead th.heat{white-space:normal}
 var(--accent) 13%,transparent)}
 .h3{background:color-mix(in srgb,var(--accent) 21%,transparent)}.h4{background:color-mix(in srgb,
 var(--accent) 30%,transparent)}
+.cell{text-align:right;white-space:nowrap;padding:.35rem .25rem!important;min-width:2.4rem;font-size:.78rem}
+.cell.apart{border-right:2px solid var(--line)}
+.matrix th[scope=row],.matrix thead td{position:sticky;left:0;background:var(--paper);min-width:7.5rem}
+.p1{background:color-mix(in srgb,var(--c1) 10%,transparent)}.p2{background:color-mix(in srgb,var(--c1) 20%,transparent)}
+.p3{background:color-mix(in srgb,var(--c1) 32%,transparent)}.p4{background:color-mix(in srgb,var(--c1) 45%,transparent)}
+.m1{background:color-mix(in srgb,var(--c2) 10%,transparent)}.m2{background:color-mix(in srgb,var(--c2) 20%,transparent)}
+.m3{background:color-mix(in srgb,var(--c2) 32%,transparent)}.m4{background:color-mix(in srgb,var(--c2) 45%,transparent)}
 .wanted{box-shadow:inset 0 0 0 2px var(--good)}
 figure{margin:0}
 svg.chart{display:block;width:100%;height:auto}
@@ -93,7 +109,7 @@ svg text.value.good{fill:var(--good);font-weight:600}svg text.value.bad{fill:var
 .interval.good{stroke:var(--good)}.interval.bad{stroke:var(--bad)}.interval.unsure,.mark.unsure{stroke:var(--unsure)}
 .mark.good{fill:var(--good)}.mark.bad{fill:var(--bad)}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;margin:0 0 .5rem;padding:0;font-size:.85rem}
-.legend li,nav li,.pictures li,.verdict div{min-width:0}
+.legend li,nav li,.pictures li,.verdict div,.notice div{min-width:0}
 .legend li{display:flex;align-items:center;gap:.5rem}
 .legend svg{flex:none}
 details{margin:.75rem 0 0;font-size:.9rem}
@@ -107,6 +123,11 @@ background:var(--wash);border-radius:.3rem;color:var(--soft);font-size:.8rem}
 .pictures figcaption{margin-top:.4rem;font-size:.82rem;line-height:1.4}
 .pictures .score{font-weight:600;font-variant-numeric:tabular-nums}
 .pictures .words{display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:4;overflow:hidden;}
+.captions{list-style:none;margin:0;padding:0;font-size:.9rem;line-height:1.4}
+.captions li{display:flex;gap:1rem;padding:.3rem 0;border-bottom:1px solid var(--line)}
+.captions li>div{min-width:0}
+.captions .score{flex:none;min-width:4rem;font-weight:600;font-variant-numeric:tabular-nums;text-align:right}
+.captions .words{display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:3;overflow:hidden}
 .side{border-top:2px solid var(--line);padding-top:.9rem;margin-top:1.5rem}
 .side h3{margin:0 0 .9rem}
 .side.in{border-color:var(--good)}.side.out{border-color:var(--bad)}
@@ -119,7 +140,8 @@ code,pre,.mono{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sa
 .steps .step{color:var(--soft);font-size:.85rem;margin:0 0 .25rem}
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 footer{margin-top:3.5rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.85rem}
-@media (max-width:36rem){svg.wide{display:none}svg.narrow{display:block}.bar,.share{display:none}
+@media (max-width:36rem){svg.wide{display:none}svg.narrow{display:block}.bar:not(.rate),.share{display:none}
+.bar.rate{min-width:5rem;width:6rem}
 th,td{padding-right:.45rem}tbody th,td.text{min-width:6rem}.stage{min-width:4.75rem!important}
 .verdict{padding:.9rem 1rem}}
 """
