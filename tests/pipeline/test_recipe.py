@@ -10,6 +10,7 @@ from vlcorpus.errors import RecipeError, UsageError, VlcorpusError
 from vlcorpus.pipeline import recipe
 from vlcorpus.pipeline.recipe import Recipe
 from vlcorpus.stages import registry
+from vlcorpus.stages.filter import Filter
 
 
 @pytest.fixture(autouse=True)
@@ -208,3 +209,32 @@ def test_a_wrong_override_is_named(tmp_path: Path, override: str, message: str, 
         load(tmp_path, IMPORT + "  - filter: {min_sim: 0.1}\n", override)
     assert raised.value.exit_code == 2
     assert message in raised.value.message and hint in raised.value.hint, raised.value.args
+
+
+def test_only_the_stages_that_judge(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "stages:\n  - import: {source: urls.csv}\n  - download\n  - embed\n  - score: {score: text}\n"
+        "  - filter: {min_sim: 0.3}\n  - dedup\n  - export: {out: x}\n  - train-probe: {probe: p}\n",
+        "utf-8",
+    )
+    whole = recipe.load(path, corpus=tmp_path / "c")
+    assert [each.name for each in recipe.judging(whole)] == ["embed", "score", "filter"]
+    typed = recipe.load(path, corpus=tmp_path / "c", flags={"min_sim": "0.4", "of": "candidates"})
+    judged = recipe.judging(typed)
+    assert [each.name for each in judged] == ["score", "filter"], "candidates have no images to encode"
+    assert isinstance(judged[1], Filter) and (judged[1].min_sim, judged[1].of) == (0.4, "candidates")
+
+
+def test_flags_need_one_filter(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("stages:\n  - filter: {min_sim: 0.3}\n  - filter: {random_fraction: 0.3}\n", "utf-8")
+    assert len(recipe.judging(recipe.load(path, corpus=tmp_path / "c"))) == 2
+    with pytest.raises(RecipeError, match=r"own\.yaml has 2 filters") as raised:
+        recipe.load(path, corpus=tmp_path / "c", flags={"min_sim": "0.4"})
+    assert "--set filter[1].min_sim" in raised.value.hint
+    path.write_text("stages:\n  - embed\n", "utf-8")
+    with pytest.raises(RecipeError, match="has no filter"):
+        recipe.load(path, corpus=tmp_path / "c", flags={"min_sim": "0.4"})
+    with pytest.raises(RecipeError, match="decides nothing"):
+        recipe.judging(recipe.load(path, corpus=tmp_path / "c"))

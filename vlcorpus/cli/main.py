@@ -61,7 +61,9 @@ def _stage_command(name: str) -> Callable[..., None]:
     cls = registry.stage(name)
 
     def command(*, corpus: str, workers: int | None, dry_run: bool, json: bool, **values: Any) -> None:
-        stages = [_built(cls, values)]
+        stages = [_built(cls, values)] if values.get("recipe") is None else _judging(_folder(corpus), values)
+        if values.get("set_") and values.get("recipe") is None:
+            raise UsageError("--set belongs to --recipe", "say a filter's keys as flags, as --min-sim 0.3")
         if name == "download" and values.get("from_list") is not None:
             told = {"source": values["from_list"], "shard_rows": values.get("shard_rows")}
             stages.insert(0, _built(registry.stage("import"), told))
@@ -98,6 +100,15 @@ def _stage_command(name: str) -> Callable[..., None]:
             int | None,
             typer.Option("--sample", metavar="N", min=1, help="With --dry-run: fetch N images, to foretell by."),
         ]
+    if name == "filter":
+        extra["recipe"] = Annotated[
+            str | None,
+            typer.Option("--recipe", metavar="NAME", help="Judge as this recipe does; flags go before its keys."),
+        ]
+        extra["set_"] = Annotated[
+            list[str] | None,
+            typer.Option("--set", metavar="STAGE.KEY=VALUE", help="With --recipe: override a key of it."),
+        ]
     keyword = inspect.Parameter.KEYWORD_ONLY
     signature = [inspect.Parameter("corpus", keyword, annotation=CorpusPath), *parameters(cls)]
     signature += [inspect.Parameter(key, keyword, default=None, annotation=hint) for key, hint in extra.items()]
@@ -115,6 +126,15 @@ def _built(cls: type[Stage], values: dict[str, Any]) -> Stage:
     known = {each.name for each in spec.settings_of(cls)}
     typed = {key: value for key, value in given(values).items() if key in known}
     return spec.build(cls, recipes.from_environment(cls.name, but=typed) | typed, where=cls.name)
+
+
+def _judging(corpus: Path, values: dict[str, Any]) -> list[Stage]:
+    """The stages of a recipe that judge, with what was typed beside it."""
+    known = {each.name for each in spec.settings_of(registry.stage("filter"))}
+    typed = {key: value for key, value in given(values).items() if key in known}
+    path = recipes.find(values["recipe"])
+    loaded = recipes.load(path, corpus=corpus, overrides=values.get("set_") or (), flags=typed)
+    return list(recipes.judging(loaded))
 
 
 def _folder(corpus: str) -> Path:

@@ -8,6 +8,10 @@
 
 In texts `{corpus}` stands for the corpus folder, `{beside}` for the folder it lies in, `{recipe}` for that of the
 recipe. Errors name file, stage and key. --set > VLCORPUS_<STAGE>_<KEY> > recipe > default.
+
+    judging(load(find("laion400m"), corpus=Path("birds"), flags={"min_sim": "0.28"}))      what `filter --recipe` does
+
+are a recipe's stages that judge (embed, score, filter), in its order; flags are keys of its filter, before --set.
 """
 
 from __future__ import annotations
@@ -24,9 +28,12 @@ from ..errors import RecipeError, UsageError, nearest
 from ..io.plain_yaml import PlainYamlError, parse
 from ..stages import registry
 from ..stages.base import Stage
+from ..stages.score import Score
 
 LARGEST = 100_000  # bytes
 KEYS = ("about", "shard_rows", "stages")
+JUDGING = ("embed", "score", "filter")
+FILTER = "filter"
 _WORD = re.compile(r"\{([a-z]+)\}")
 
 
@@ -52,11 +59,11 @@ def find(name: str) -> Path:
     raise UsageError(f"no recipe {name}", nearest(stem, known))
 
 
-def load(path: Path, *, corpus: Path, overrides: Sequence[str] = ()) -> Recipe:
+def load(path: Path, *, corpus: Path, overrides: Sequence[str] = (), flags: Mapping[str, Any] | None = None) -> Recipe:
     """Read and check a whole recipe before anything runs.
 
     overrides: texts `stage.key=value` (YAML values) for every stage of that name, or `stage[2].key=value` for the
-    second one. Raises RecipeError naming file, stage and key.
+    second one. flags: keys of its filter. Raises RecipeError naming file, stage and key.
     """
     text = _read(path)
     for key in text:
@@ -67,6 +74,10 @@ def load(path: Path, *, corpus: Path, overrides: Sequence[str] = ()) -> Recipe:
     if not isinstance(text.get("about", ""), str):
         raise RecipeError(f"{path}: about is no text", "say in a sentence what the recipe is for")
     given = _overrides(overrides)
+    if flags:
+        _check_one_filter(path, text["stages"])
+        typed = spec.checked(registry.stage(FILTER), flags, where=FILTER)
+        given[FILTER, 1] = given.get((FILTER, 1), {}) | typed
     unused = set(given)
     words = {"corpus": str(corpus), "beside": str(_beside(corpus)), "recipe": str(path.parent)}
     counts: dict[str, int] = {}
@@ -90,6 +101,34 @@ def load(path: Path, *, corpus: Path, overrides: Sequence[str] = ()) -> Recipe:
         label = name if not number else f"{name}[{number}]"
         raise RecipeError(f"--set {label}: {path} has no such stage", nearest(name, counts))
     return Recipe(path, text.get("about", ""), _shard_rows(path, text), tuple(stages))
+
+
+def judging(recipe: Recipe) -> tuple[Stage, ...]:
+    """The stages of a recipe that judge pairs, without those that bring, place, export or measure them.
+
+    A recipe that decides on candidates is not given embeddings and scores of images: its candidates may have none.
+    Raises RecipeError for a recipe that decides nothing, or on candidates and images.
+    """
+    kinds = {getattr(stage, "of", "images") for stage in recipe.stages if stage.name == FILTER}
+    if not kinds:
+        raise RecipeError(f"{recipe.path} decides nothing: it has no filter", "see `vlcorpus recipes`")
+    if len(kinds) > 1:
+        raise RecipeError(f"{recipe.path} decides on candidates and on images", "decide on one: --set filter.of=images")
+    return tuple(
+        stage for stage in recipe.stages if stage.name in JUDGING and (kinds == {"images"} or _of_words(stage))
+    )
+
+
+def _of_words(stage: Stage) -> bool:
+    """Whether a stage that judges needs no image."""
+    return stage.name == FILTER or (isinstance(stage, Score) and stage.scorer.of == "candidates")
+
+
+def _check_one_filter(path: Path, stages: Sequence[Any]) -> None:
+    names = [next(iter(each), None) if isinstance(each, dict) else each for each in stages]
+    if names.count(FILTER) != 1:
+        said = "no filter" if FILTER not in names else f"{names.count(FILTER)} filters"
+        raise RecipeError(f"{path} has {said}", "say which one is meant: --set filter[1].min_sim=0.3")
 
 
 def _read(path: Path) -> dict[Any, Any]:

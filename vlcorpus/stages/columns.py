@@ -163,7 +163,7 @@ def how(corpus: Corpus, name: str, of: str = "images") -> str | None:
     if name in schema.table("score-list").names:
         return "a list brings it, as `vlcorpus import` says; this corpus was given none"
     if of == "candidates" and layer_that_makes(name) is not None:
-        return "only pairs with images have it; of candidates ask what their list brought, as --score clip_l14_similarity_score"
+        return "only pairs with images have it; ask what the list brought, as --score clip_l14_similarity_score"
     if of == "candidates" and name in schema.table("shards").names:
         return "it is known of fetched images: leave --of candidates away, or leave it out"
     return None

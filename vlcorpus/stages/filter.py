@@ -50,6 +50,7 @@ class Filter(Stage):
     by: str | None = setting(
         None, help="Group by this column or expression: fractions, caps and soft caps are of each group."
     )
+    cap_by: str | None = setting(None, help="Group of --cap and --soft-cap, where it is not that of --by.")
     cap: int | None = setting(
         None, help="Keep at most so many of each group: the highest by score, or drawn where no score decides.", least=1
     )
@@ -95,9 +96,8 @@ class Filter(Stage):
             return self.decision
         score = self._score.replace(".", "-") if expression.is_column(self._score) else "score"
         told = {
-            "where": self.where, "cap": self.cap, "weight": self.weight, "soft_cap": self.soft_cap, "near": self.near,
-            "draw": self.draw, "by": self.by, "score": None if expression.is_column(self._score) else self._score,
-        }  # fmt: skip
+            name: getattr(self, name) for name in ("where", "cap", "weight", "soft_cap", "near", "draw", "by", "cap_by")
+        } | {"score": None if expression.is_column(self._score) else self._score}
         parts = []
         if self.min_sim is not None:
             parts.append(f"{score}-{self.min_sim:g}")
@@ -113,6 +113,10 @@ class Filter(Stage):
         if more:
             parts.append(f"where-{digest(more)[:8]}")
         return ("candidates-" if self.of == "candidates" else "") + ("-and-".join(parts) or ALL)
+
+    @property
+    def _cap_by(self) -> str | None:
+        return self.cap_by or self.by
 
     @property
     def _score(self) -> str:
@@ -146,7 +150,7 @@ class Filter(Stage):
         texts = [*self.where]
         if any(each is not None for each in (self.min_sim, self.top_fraction, self.target_rows, self.near)) or self.cap:
             texts += [self._score] if self._scored() else []
-        texts += [each for each in (self.by, self.draw, self.weight) if each is not None]
+        texts += [each for each in (self.by, self.cap_by, self.draw, self.weight) if each is not None]
         return tuple(dict.fromkeys(name for text in texts for name in expression.names(text)))
 
     def _scored(self) -> bool:
@@ -163,9 +167,12 @@ class Filter(Stage):
         return columns.catalogue(corpus, self.of, coming=self._scores())
 
     def check(self, corpus: Corpus) -> None:
-        if (self.cap or self.soft_cap) and self.by is None:
+        if (self.cap or self.soft_cap) and self._cap_by is None:
             raise UsageError("a cap is of each group", "say which: --by language")
-        if self.by is not None and not (self.cap or self.soft_cap or self.top_fraction is not None):
+        if self.cap_by is not None and not (self.cap or self.soft_cap):
+            raise UsageError("--cap-by groups nothing", "add --cap or --soft-cap, or leave it away")
+        capped = (self.cap or self.soft_cap) and self.cap_by is None
+        if self.by is not None and not (capped or self.top_fraction is not None):
             raise UsageError("--by groups nothing", "add --top-fraction, --cap or --soft-cap, or leave it away")
         if self.near is not None and self.score != "similarity":
             raise UsageError("with --near the score is normsim", "leave --score away")
@@ -214,8 +221,8 @@ class Filter(Stage):
             found.append(p.RandomRows(rows=like, seed=self.seed))
         if self.random_fraction is not None:
             found.append(p.RandomRows(fraction=self.random_fraction, seed=self.seed))
-        if self.cap is not None and self.by is not None:
-            found.append(p.Cap(self.cap, self.by, self._score if self._scored() else None, self.seed))
+        if self.cap is not None and self._cap_by is not None:
+            found.append(p.Cap(self.cap, self._cap_by, self._score if self._scored() else None, self.seed))
         if self.target_rows is not None:
             found.append(p.TopRows(self._score, self.target_rows))
         return found
@@ -223,7 +230,7 @@ class Filter(Stage):
     def weights(self) -> Weights:
         from ..scores.predicates import Weights
 
-        return Weights(self.weight, self.soft_cap, self.by if self.soft_cap is not None else None)
+        return Weights(self.weight, self.soft_cap, self._cap_by if self.soft_cap is not None else None)
 
     def _like(self, corpus: Corpus, *, known_later: bool = False) -> int | None:
         """How many pairs the decision keeps that a random one is to be like."""
