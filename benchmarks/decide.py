@@ -119,7 +119,8 @@ def commit_table(stage: Import, corpus: Corpus, layer: str, shard: str, columns:
     wanted = schema.table(name).arrow()
     rows = len(columns["uid"])  # type: ignore[arg-type]
     arrays = [
-        pa.array(columns[each.name], each.type) if each.name in columns else pa.nulls(rows, each.type) for each in wanted
+        pa.array(columns[each.name], each.type) if each.name in columns else pa.nulls(rows, each.type)
+        for each in wanted
     ]
     with UnitCommit(stage, corpus, corpus.layer(layer), shard, {}) as commit:
         table.write(commit, f"{shard}.parquet", pa.Table.from_arrays(arrays, schema=wanted), name, varied=("uid",))
@@ -164,7 +165,18 @@ def main() -> None:
         "decide": (lambda: fresh("corpus/decisions"), [*ours, "filter", corpus, *settings]),
         "uids": (
             lambda: fresh("out"),
-            [*ours, "export", corpus, str(folder / "out"), "--decision", "d", "--output-format", "uids", "--workers", "1"],
+            [
+                *ours,
+                "export",
+                corpus,
+                str(folder / "out"),
+                "--decision",
+                "d",
+                "--output-format",
+                "uids",
+                "--workers",
+                "1",
+            ],
         ),
     }
     if given.datacomp is not None:

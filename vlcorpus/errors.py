@@ -50,10 +50,15 @@ class ShardsFailed(VlcorpusError):
     exit_code = 3
 
 
+MOST_NAMES = 40
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`did you mean 'x'?` for the closest known name, or the list of known names."""
+    """`did you mean 'x'?` for the closest known name, or the list of known names, where a person can read it."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"
+    if len(names) > MOST_NAMES:
+        return f"known: {', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more"
     return "known: " + ", ".join(names) if names else "none are known"

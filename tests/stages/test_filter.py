@@ -101,7 +101,7 @@ def test_what_becomes_of_pairs_without_a_score(corpus: Corpus) -> None:
     assert absent
     assert absent.isdisjoint(filter_here(corpus, Filter(min_sim=0.5, decision="drop")))
     assert absent <= set(filter_here(corpus, Filter(min_sim=0.5, missing="keep", decision="keep")))
-    with pytest.raises(CorpusError, match="have no value for: similarity >= 0.5"):
+    with pytest.raises(CorpusError, match=r"have no value for: similarity >= 0\.5"):
         filter_here(corpus, Filter(min_sim=0.5, missing="error", decision="error"))
 
 

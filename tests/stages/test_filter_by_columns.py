@@ -102,6 +102,23 @@ def test_fractions_and_caps_of_groups(corpus: Corpus) -> None:
     assert capped == best
 
 
+def test_a_share_of_each_language_and_a_cap_of_each_source(corpus: Corpus) -> None:
+    listed = rows(corpus, "language", "similarity", "position")
+    stage = Filter(top_fraction=0.5, by='coalesce(language, "none")', cap=2, cap_by="position", decision="both")
+    shares: set[bytes] = set()
+    there = [row for row in listed if row["similarity"] is not None]
+    for name in {row["language"] for row in there}:
+        own = sorted(
+            (row for row in there if row["language"] == name), key=lambda row: (-row["similarity"], row["uid"])
+        )
+        shares |= {row["uid"] for row in own[: len(own) // 2]}
+    want: set[bytes] = set()
+    for place in {row["position"] for row in there} - {None}:
+        own = [row for row in there if row["position"] == place and row["uid"] in shares]
+        want |= {row["uid"] for row in sorted(own, key=lambda row: (-row["similarity"], row["uid"]))[:2]}
+    assert kept(corpus, stage) == want and want < shares
+
+
 def test_a_target_counts_what_passes_everything_else(corpus: Corpus) -> None:
     listed = rows(corpus, "similarity", "alt_text")
     found = kept(corpus, Filter(where=("text_words > 6",), target_rows=10, decision="d"))
@@ -146,6 +163,8 @@ def test_candidates_are_decided_on_by_what_is_known_of_all(corpus: Corpus) -> No
         ({"cap": 5}, "a cap is of each group", "--by"),
         ({"by": "language"}, "--by groups nothing", "--cap"),
         ({"soft_cap": 5}, "a cap is of each group", "--by"),
+        ({"cap_by": "language"}, "--cap-by groups nothing", "--cap"),
+        ({"by": "language", "cap_by": "source", "cap": 2}, "--by groups nothing", "--top-fraction"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_done(

@@ -9,7 +9,16 @@ from vlcorpus import schema, stages
 from vlcorpus.images import apart, decode
 from vlcorpus.net import optout, response, robots
 from vlcorpus.placement import duplicates
-from vlcorpus.stages import choosing, download, engine_img2dataset_left, import_embeddings, outcome
+from vlcorpus.stages import (
+    choosing,
+    download,
+    engine_img2dataset_left,
+    export_lists,
+    export_samples,
+    import_embeddings,
+    outcome,
+    subsets,
+)
 from vlcorpus.web.archives import warc, wat_full, wat_join, wat_profiles
 from vlcorpus.web.folders import folder
 from vlcorpus.web.folders import img2dataset as img2dataset_folder
@@ -38,6 +47,11 @@ def test_engines_give_only_listed_reasons() -> None:
     assert listed("candidates") == found | wat | chosen | {"too_large", optout.OPTOUT}
 
 
+def test_exports_leave_out_pairs_for_listed_reasons_only() -> None:
+    lists = {export_lists.SAME_UID, export_lists.NO_URL}
+    assert listed("exports") == {*subsets.REASONS, export_samples.NOT_DRAWN} | lists
+
+
 def test_what_img2dataset_says_is_given_a_listed_reason() -> None:
     said = [
         "disallowed by X-Robots-Tag", "HTTP Error 404: Not Found", "<urlopen error timed out>", "[SSL: WRONG]", "",
@@ -56,7 +70,7 @@ def test_stages_write_no_reason_that_is_not_listed() -> None:
     for path in Path(stages.__path__[0]).glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             found |= reasons_in(node)
-    assert found >= {"other_keeper", "not_kept"} and found <= every
+    assert found <= every
 
 
 def reasons_in(node: ast.AST) -> set[str]:

@@ -2,6 +2,7 @@
 
 length(text)  words(text)  lower(text)  contains(text, "part")  starts_with  ends_with  matches(text, "RE2 pattern")
 domain(url)  extension(url)  abs(number)  min(number, ...)  max(number, ...)  has(list, "part")  missing(anything)
+coalesce(value, otherwise, ...)
 """
 
 from __future__ import annotations
@@ -101,7 +102,29 @@ class Missing:
         return Kind.TRUTH, lambda frame: kernels.missing(run(frame))
 
 
-FUNCTIONS: dict[str, OfText | OfNumbers | Length | Missing] = {
+@dataclass(frozen=True, slots=True)
+class Coalesce:
+    """Takes values of one kind, or numbers of both; gives the first that is there."""
+
+    def build(self, name: str, arguments: list[Argument], at: int) -> tuple[Kind, Run]:
+        _count(name, arguments, at, 2, None)
+        kind = arguments[0].kind
+        if kind in (Kind.TEXTS, Kind.OTHER):
+            raise wrong(f"{arguments[0].said}, but {name} takes texts, numbers, times, or yes and no", arguments[0].at)
+        for each in arguments[1:]:
+            if each.kind is not kind and not {each.kind, kind} <= set(NUMERIC):
+                raise wrong(f"{arguments[0].said}, {each.said}: {name} takes values of one kind", each.at)
+        mixed = any(each.kind is not kind for each in arguments)
+        runs = [each.run for each in arguments]
+
+        def run(frame: Frame) -> kernels.Values:
+            values = [each(frame) for each in runs]
+            return kernels.first(*(map(kernels.number, values) if mixed else values))
+
+        return (Kind.NUMBER if mixed else kind), run
+
+
+FUNCTIONS: dict[str, OfText | OfNumbers | Length | Missing | Coalesce] = {
     "length": Length(),
     "words": OfText(Kind.INTEGER, kernels.words),
     "lower": OfText(Kind.TEXT, kernels.lower),
@@ -116,6 +139,7 @@ FUNCTIONS: dict[str, OfText | OfNumbers | Length | Missing] = {
     "min": OfNumbers(kernels.least, 2, None, whole=True),
     "max": OfNumbers(kernels.greatest, 2, None, whole=True),
     "missing": Missing(),
+    "coalesce": Coalesce(),
 }
 
 

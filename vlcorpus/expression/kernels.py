@@ -129,6 +129,11 @@ def greatest(*values: Values) -> Values:
     return pc.max_element_wise(*values, skip_nulls=False)
 
 
+def first(*values: Values) -> Values:
+    """The first of each row's values that is there."""
+    return pc.coalesce(*values)
+
+
 def every(values: Sequence[Values]) -> Values:
     found = values[0]
     for each in values[1:]:
