@@ -75,9 +75,9 @@ def test_a_decision_by_another_column_and_one_without_scores(tmp_path: Path) -> 
         scores = {"clip_l14_similarity_score": [0.1 * number for number in range(COUNT)]}
         corpus = listed(tmp_path, server, scores)
         do(corpus, [Filter(of="candidates", score="clip_l14_similarity_score", top_fraction=0.25)])
-        assert decided(corpus, "candidates-similarity-top-0.25") == [False] * 9 + [True] * 3
+        assert decided(corpus, "candidates-clip_l14_similarity_score-top-0.25") == [False] * 9 + [True] * 3
         plain = listed(tmp_path / "plain", server)
-        with pytest.raises(CorpusError, match="no list brought scores"):
+        with pytest.raises(UsageError, match="no column 'similarity'"):
             do(plain, [Filter(of="candidates", min_sim=0.3)])
         do(plain, [Filter(of="candidates", random_fraction=0.5)])
     assert len(decided(plain, "candidates-random-0.5-0")) == COUNT

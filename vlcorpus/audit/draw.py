@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlcorpus.audit.frame import Bools, Floats, Frame, Ints
+from vlcorpus.draws import drawn, halves
 from vlcorpus.errors import UsageError
 
 LEAST = 2
@@ -170,20 +171,5 @@ def _within(rows: Ints, least: Ints, weight: Floats, n: int) -> Ints:
 
 
 def hashed(uids: Uids, seed: int) -> Hashes:
-    """A uniform 64-bit number for each uid and seed, by the SplitMix64 finaliser (Steele et al., OOPSLA 2014)."""
-    high, low = halves(uids)
-    start = np.full(1, seed % 2**64, dtype=np.uint64)
-    return _mixed(_mixed(_mixed(start) ^ high) ^ low)
-
-
-def halves(uids: Uids) -> tuple[Hashes, Hashes]:
-    """uids as two numbers whose order, high half first, is the order of their bytes."""
-    pairs = np.ascontiguousarray(uids, dtype=np.uint8).reshape(-1, 16).view(">u8").astype(np.uint64)
-    return pairs[:, 0], pairs[:, 1]
-
-
-def _mixed(x: Hashes) -> Hashes:
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    """A uniform 64-bit number for each uid and seed."""
+    return drawn(*halves(uids), seed)

@@ -26,9 +26,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from vlcorpus.draws import Uids
 from vlcorpus.errors import SourceError
 from vlcorpus.scores.directions import Bools, Stored, unit_rows
-from vlcorpus.scores.draws import Uids, order
+from vlcorpus.scores.draws import order
 from vlcorpus.scores.nearest import References
 
 ITERATIONS = 20

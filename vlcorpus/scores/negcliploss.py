@@ -31,8 +31,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vlcorpus.draws import Uids
 from vlcorpus.scores.directions import Stored, place, unit_rows
-from vlcorpus.scores.draws import Uids, order
+from vlcorpus.scores.draws import order
 
 BATCH_ROWS = 8_192
 TEMPERATURE = 0.01

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vlcorpus import expression
+from vlcorpus.draws import drawn
 from vlcorpus.errors import UsageError
 from vlcorpus.expression.build import Predicate as Condition
 from vlcorpus.expression.build import Value
@@ -154,16 +155,8 @@ def halves(uids: pa.Array, places: Ints | None = None) -> UInt64s:
 
 
 def draws(uids: UInt64s, seed: int) -> UInt64s:
-    """A uniform 64-bit number for each uid and seed, by the SplitMix64 finaliser (Steele et al., OOPSLA 2014)."""
-    start = np.full(1, seed % 2**64, dtype=np.uint64)
-    return _mixed(_mixed(_mixed(start) ^ uids[:, 0]) ^ uids[:, 1])
-
-
-def _mixed(x: UInt64s) -> UInt64s:
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    """A uniform 64-bit number for each uid, (N, 2), and seed."""
+    return drawn(uids[:, 0], uids[:, 1], seed)
 
 
 def truths(answers: pa.BooleanArray) -> tuple[Bools, Bools | None]:

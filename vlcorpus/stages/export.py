@@ -1,42 +1,42 @@
-"""export: the pairs a decision keeps, as shards that others read: WebDataset's tars, files, or parquet.
+"""export: the pairs a decision keeps, as shards or lists that others read.
 
     vlcorpus export CORPUS OUT --decision similarity-0.28
+    vlcorpus export CORPUS OUT --decision similarity-0.28 --output-format uids      DataComp's subset file, no images
+    vlcorpus export CORPUS OUT --decision similarity-0.28 --output-format urls      what img2dataset downloads
 
 OUT/<split>/00000.tar holds key.jpg, key.txt and key.json; 00000.parquet the same rows as a table; sizes.json the
 counts that open_clip asks for; README.md and croissant.json in OUT describe it. Every kept pair is a sample of its
-own, also where several captions share an image. One keeper stands for a duplicate group.
+own, also where several captions share an image. One keeper stands for a duplicate group. A pair whose weight in the
+decision is not 1 is written as often as that says.
 
 `--output-format files` writes the members as files in a folder 00000, `parquet` the images into the table
-(export_formats.py). The additional columns of a pair's list stand in its key.json and, as text, in the table.
+(export_formats.py); export_lists.py says what `uids` and `urls` hold. The additional columns of a pair's list stand in
+its key.json and, as text, in the table.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..corpus import Corpus, Layer
 from ..errors import UsageError
-from ..io.commit import TEMPORARY, claimed, write_json
+from ..io.commit import TEMPORARY, claimed
 from ..spec import setting, values_of
 from . import export_formats as formats
+from . import export_lists, export_samples
 from .base import ALL, Stage, Tell, UnitCommit, Work
+from .export_samples import SIMILARITY
 
-if TYPE_CHECKING:
-    from .samples import Pair
-
-SIMILARITY = "scores/similarity"  # written beside each pair, where it was scored
+Sizes = dict[str, dict[str, int]]  # split -> file -> samples, rows or entries
 
 
 @dataclass(frozen=True, kw_only=True)
 class Export(Stage):
-    """Write kept pairs into WebDataset shards, files or parquet tables, with a card."""
+    """Write kept pairs as WebDataset shards, files, parquet, uids or URLs, with a card."""
 
     name = "export"
     makes = "out:"
@@ -45,29 +45,49 @@ class Export(Stage):
     decision: str | None = setting(None, help="Decision whose kept pairs are written; all pairs if not given.")
     duplicates: str | None = setting(None, help="Grouping of which one pair each is written; none: all of them.")
     split: str | None = setting(None, help="Split that makes the subfolders; none: one folder `all`.")
-    shard_rows: int = setting(10_000, help="Samples of an exported shard.", least=1, most=1_000_000)
+    shard_rows: int = setting(
+        10_000, help="Samples of an exported shard, URLs of a list; uids are one list.", least=1, most=1_000_000
+    )
     output_format: str = setting(
         formats.WEBDATASET,
-        help="Tars (webdataset), a folder of files a shard (files), or images inside the tables (parquet).",
+        help="Tars (webdataset), a folder of files a shard (files), images inside the tables (parquet); or no images: "
+        "DataComp's subset file (uids), a list for img2dataset (urls).",
         choices=formats.FORMATS,
     )
+    repeat: bool = setting(
+        True,
+        help="Write a pair as often as its weight says, a fraction by chance; a list of URLs only tells the weight.",
+    )
+    seed: int = setting(0, help="Seed of that chance.", least=0)
+    uids: str | None = setting(
+        None,
+        help="Which uid a list of uids has: the corpus's own, or the given one, which is taken if every pair has one.",
+        choices=export_lists.UID_KINDS,
+    )
+
+    @property
+    def _listed(self) -> bool:
+        return self.output_format in formats.LISTS
 
     def made(self) -> str:
         return f"out:{Path(self.out)}"
 
     def wanted(self) -> tuple[str, ...]:
-        names = ["shards"]
+        names = ["candidates" if self._listed else "shards"]
         for below, name in (("decisions", self.decision), ("duplicates", self.duplicates), ("splits", self.split)):
             if name is not None:
                 names.append(f"{below}/{name}")
         return tuple(names)
 
     def uses(self) -> tuple[str, ...]:
-        return (SIMILARITY,)
+        if self.output_format == formats.UIDS:
+            return ()
+        return (SIMILARITY, export_lists.LIST, "shards") if self.output_format == formats.URLS else (SIMILARITY,)
 
     def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
-        scored = corpus.layer(SIMILARITY)
-        return super().inputs(corpus, unit) | ({SIMILARITY: scored.digest_all()} if scored.units() else {})
+        used = {name: corpus.layer(name) for name in self.uses()}
+        found = {name: layer.digest_all() for name, layer in used.items() if layer.units()}
+        return super().inputs(corpus, unit) | found
 
     def check(self, corpus: Corpus) -> None:
         out = Path(self.out)
@@ -75,6 +95,8 @@ class Export(Stage):
             raise UsageError(f"{self.out} is a URL; exports are written to folders", "name a folder")
         if out.resolve() == corpus.path.resolve():
             raise UsageError(f"{out} is the corpus itself", "name a new folder")
+        if self.uids is not None and self.output_format != formats.UIDS:
+            raise UsageError("--uids is of lists of uids", "add --output-format uids, or leave --uids away")
         layer = self.layer(corpus)
         ours = layer.stats(ALL) is not None or claimed(out, layer.marker(ALL))
         if out.is_dir() and any(out.iterdir()) and not ours:
@@ -82,68 +104,59 @@ class Export(Stage):
 
     def open(self, corpus: Corpus) -> Work:
         def export(unit: str, tell: Tell) -> None:
-            from .samples import Choice, Chosen
-
             inputs, layer = self.inputs(corpus, unit), self.layer(corpus)
-            choice = Choice(decision=self.decision, duplicates=self.duplicates, split=self.split)
-            reasons: Counter[str] = Counter()
-            taken: dict[str, list[tuple[str, str]]] = {}
-            verdicts = Chosen(corpus, choice)
-            for shard in corpus.layer("shards").units():
-                for row, reason, split in verdicts.rows(shard):
-                    if reason is None:
-                        taken.setdefault(split, []).append((shard, row["uid"]))
-                    else:
-                        reasons[reason] += 1
-            written = 0
-            sizes: dict[str, dict[str, int]] = {}
-            with UnitCommit(self, corpus, layer, unit, inputs, claim=True) as commit:
-                for split in _splits(layer.folder):
-                    _forget(Layer(split, layer.folder / split), but=taken.get(split, ()), rows=self.shard_rows)
-                endings = _endings(corpus, taken) if self.output_format == formats.PARQUET else ()
-                for split, wanted in sorted(taken.items()):
-                    sizes[split] = self._write_split(corpus, layer, split, wanted, inputs, endings, tell, written)
-                    written += len(wanted)
-                _describe(commit, corpus, layer, sizes, self.output_format)
-                commit.finish(seen=written + reasons.total(), kept=written, rejected=reasons, splits=sizes)
+            write = self._write_lists if self._listed else self._write_samples
+            write(corpus, layer, unit, inputs, tell)
 
         return export
 
-    def _write_split(
-        self,
-        corpus: Corpus,
-        layer: Layer,
-        split: str,
-        wanted: Sequence[tuple[str, str]],
-        inputs: dict[str, str],
-        endings: Sequence[str],
-        tell: Tell,
-        before: int,
-    ) -> dict[str, int]:
-        folder = Layer(f"{layer.name}/{split}", layer.folder / split)
-        pairs = _pairs(corpus, wanted)
-        similarity = _similarity(corpus)
-        sizes: dict[str, int] = {}
-        for number, start in enumerate(range(0, len(wanted), self.shard_rows)):
-            shard = f"{number:0{corpus.digits}d}"
-            count = min(self.shard_rows, len(wanted) - start)
-            with UnitCommit(self, corpus, folder, shard, inputs | {"split": split, "shard": shard}) as commit:
-                samples = self._samples(islice(pairs, count), shard, similarity, tell, before + start)
-                found = formats.write(commit, shard, samples, format=self.output_format, endings=endings)
-                commit.finish(seen=count, kept=count, endings=found)
-            sizes[formats.holder(shard, self.output_format)] = count
-        write_json(folder.path("sizes.json"), sizes)
-        return sizes
+    def _choice(self) -> Any:
+        from .subsets import Choice
 
-    def _samples(
-        self, pairs: Iterator[Pair], shard: str, similarity: Callable[[Pair], float | None], tell: Tell, before: int
-    ) -> Iterator[formats.Sample]:
-        """Pairs as the samples of a shard."""
-        digits = len(str(self.shard_rows - 1))
-        for place, pair in enumerate(pairs):
-            about = _about(pair, f"{shard}{place:0{digits}d}", similarity(pair))
-            yield formats.Sample(about, pair.extension, _members(pair, about))
-            tell(before + place + 1, before + place + 1)
+        return Choice(decision=self.decision, duplicates=self.duplicates, split=self.split)
+
+    def _write_samples(self, corpus: Corpus, layer: Layer, unit: str, inputs: dict[str, str], tell: Tell) -> None:
+        taken = export_samples.choose(corpus, self._choice(), repeat=self.repeat, seed=self.seed)
+        written = 0
+        sizes: Sizes = {}
+        with UnitCommit(self, corpus, layer, unit, inputs, claim=True) as commit:
+            shards = {split: -(-taken.samples(split) // self.shard_rows) for split in taken.parts}
+            _forget_others(layer.folder, shards)
+            endings = export_samples.endings_of(corpus, taken) if self.output_format == formats.PARQUET else ()
+            for split, parts in sorted(taken.parts.items()):
+                sizes[split] = export_samples.write(
+                    self, corpus, layer, split, parts, inputs,
+                    format=self.output_format, shard_rows=self.shard_rows, endings=endings, tell=tell, before=written,
+                )  # fmt: skip
+                written += taken.samples(split)
+            _describe(commit, corpus, layer, sizes, self.output_format)
+            seen = taken.pairs + taken.left.total()
+            commit.finish(seen=seen, kept=taken.pairs, rejected=taken.left, samples=written, splits=sizes)
+
+    def _write_lists(self, corpus: Corpus, layer: Layer, unit: str, inputs: dict[str, str], tell: Tell) -> None:
+        from .subsets import Chosen
+
+        def chosen() -> Chosen:
+            return Chosen(corpus, self._choice(), listed=True)
+
+        lists = export_lists.Lists(
+            self, corpus, layer, inputs, self.shard_rows, self.repeat, self.seed, self.uids, tell
+        )
+        with UnitCommit(self, corpus, layer, unit, inputs, claim=True) as commit:
+            if self.output_format == formats.UIDS:
+                made = export_lists.write_uids(lists, chosen)
+            else:
+                made = export_lists.write_urls(lists, chosen())
+            _forget_others(layer.folder, {split: len(files) for split, files in made.sizes.items()})
+            _describe(commit, corpus, layer, made.sizes, self.output_format, made.about)
+            seen = made.kept + made.rejected.total()
+            commit.finish(seen=seen, kept=made.kept, rejected=made.rejected, splits=made.sizes, **made.about)
+
+
+def _forget_others(out: Path, shards: Mapping[str, int]) -> None:
+    """Remove what an earlier export wrote and this one, with so many shards of each split, does not write over."""
+    for split in _splits(out):
+        _forget(Layer(split, out / split), shards=shards.get(split, 0))
 
 
 def _splits(out: Path) -> list[str]:
@@ -156,97 +169,31 @@ def _splits(out: Path) -> list[str]:
     return found
 
 
-def _forget(folder: Layer, *, but: Sequence[Any], rows: int) -> None:
-    """Remove the shards of an earlier, larger export that this one, with `but` samples, does not write over."""
-    if not but:
+def _forget(folder: Layer, *, shards: int) -> None:
+    """Remove the shards of an earlier, larger export that this one, with so many, does not write over."""
+    if not shards:
         folder.path("sizes.json").unlink(missing_ok=True)
-    shards = {path.stem for path in folder.folder.glob("[0-9]*") if path.stem.isdigit()}
-    for shard in sorted(each for each in shards if int(each) * rows >= len(but)):
+    found = {path.stem for path in folder.folder.glob("[0-9]*") if path.stem.isdigit()}
+    for shard in sorted(each for each in found if int(each) >= shards):
         formats.clear(folder.folder, shard)
         for name in (f"{shard}.parquet", folder.marker(shard)):
             folder.path(name).unlink(missing_ok=True)
     for path in folder.folder.glob(TEMPORARY + "*"):  # of a shard that a killed export was at
         path.unlink()
-    if not but:
+    if not shards:
         with contextlib.suppress(OSError):  # somebody else's files are in it
             folder.folder.rmdir()
 
 
-def _pairs(corpus: Corpus, wanted: Sequence[tuple[str, str]]) -> Iterator[Pair]:
-    """The wanted pairs with their images, shard by shard, in order."""
-    from .samples import stored
-
-    uids: dict[str, set[str]] = {}
-    for shard, uid in wanted:
-        uids.setdefault(shard, set()).add(uid)
-    for shard, chosen in uids.items():
-        yield from (pair for pair in stored(corpus, shard) if pair.row["uid"] in chosen)
-
-
-def _endings(corpus: Corpus, taken: Mapping[str, Sequence[tuple[str, str]]]) -> tuple[str, ...]:
-    """The endings of all images that are taken, from the heads of the tars alone."""
-    from ..io import tar
-    from .samples import IMAGES, with_image
-
-    uids: dict[str, set[str]] = {}
-    for shard, uid in chain.from_iterable(taken.values()):
-        uids.setdefault(shard, set()).add(uid)
-    found: set[str] = set()
-    for shard, chosen in uids.items():
-        rows = with_image(corpus, shard, ("uid", "image_key"))
-        keys = {row["image_key"] for row in rows if row["uid"] in chosen}
-        entries = tar.scan(corpus.layer("shards").path(f"{shard}.tar"))
-        found |= {each.extension for each in entries if each.extension in IMAGES and each.key in keys}
-    return tuple(sorted(found))
-
-
-def _similarity(corpus: Corpus) -> Callable[[Pair], float | None]:
-    """The similarity of a pair, where it was scored."""
-    from ..io import table
-
-    layer = corpus.layer(SIMILARITY)
-    known: dict[str, dict[bytes, float | None]] = {}
-
-    def similarity(pair: Pair) -> float | None:
-        if pair.shard not in known:
-            known.clear()
-            known[pair.shard] = {}
-            if layer.stats(pair.shard) is not None:
-                found = table.read(layer.path(f"{pair.shard}.parquet"), "score-similarity")
-                columns = (found.column("uid").to_pylist(), found.column("similarity").to_pylist())
-                known[pair.shard] = dict(zip(*columns, strict=True))
-        return known[pair.shard].get(pair.uid)
-
-    return similarity
-
-
-def _about(pair: Pair, key: str, similarity: float | None) -> dict[str, Any]:
-    row = pair.row
-    return {
-        "key": key,
-        "caption": pair.caption,
-        "url": row["url"],
-        "uid": row["uid"],
-        "width": row["width"],
-        "height": row["height"],
-        "similarity": similarity,
-        "sha256": row["sha256"],
-        "additional": row["additional"],
-    }
-
-
-def _members(pair: Pair, about: dict[str, Any]) -> dict[str, bytes]:
-    told = json.loads(about["additional"]) if about["additional"] is not None else {}
-    told |= {name: value for name, value in about.items() if value is not None and name != "additional"}
-    text = json.dumps(told, ensure_ascii=True)
-    return {
-        pair.extension: pair.body,
-        "txt": pair.caption.encode("utf-8", "surrogatepass"),
-        "json": text.encode(),
-    }
-
-
-def _describe(commit: UnitCommit, corpus: Corpus, layer: Layer, sizes: dict[str, dict[str, int]], format: str) -> None:
+def _describe(
+    commit: UnitCommit,
+    corpus: Corpus,
+    layer: Layer,
+    sizes: Sizes,
+    format: str,
+    told: Mapping[str, Any] | None = None,
+) -> None:
+    """README.md and croissant.json. told: what the commit says beside its settings."""
     from ..report import card
 
     shards = []
@@ -260,9 +207,12 @@ def _describe(commit: UnitCommit, corpus: Corpus, layer: Layer, sizes: dict[str,
             own = [about["bytes"] for each, about in outputs.items() if each == name or each.startswith(f"{name}/")]
             shards.append(card.Shard(split, name, counts[name], sum(own), outputs.get(name, {}).get("sha256")))
             endings.update(stats["endings"])
+    settings = {name: str(value) for name, value in values_of(commit.stage, result_only=True).items()}
+    if told and "uids" in told:
+        settings["uids"] = str(told["uids"])
     about = card.Card(
         name=corpus.name,
-        settings={name: str(value) for name, value in values_of(commit.stage, result_only=True).items()},
+        settings=settings,
         shards=shards,
         endings=tuple(sorted(endings)),
         format=format,

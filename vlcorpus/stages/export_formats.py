@@ -5,6 +5,8 @@
     write(commit, "00000", samples, format="parquet", endings=("jpg", "png"))
                                                             00000.parquet with the columns `jpg` and `png`
 
+Two more hold no images and are written by export_lists.py: `uids` (00000.npy) and `urls` (00000.parquet).
+
 These are img2dataset's layouts. In each, 00000.parquet has a row a sample, with the columns of schemas/exports.json. In
 `parquet` the image's bytes follow them, in the column that is named by its format; the other such columns are null.
 Which columns there are is the caller's to say, so that all tables of an export have the same.
@@ -24,11 +26,12 @@ from typing import Any, NamedTuple
 
 from ..io.commit import TEMPORARY, Commit, Sink, explained, sync_folder
 
-WEBDATASET, FILES, PARQUET = FORMATS = ("webdataset", "files", "parquet")
-TABLE = "exports"
+WEBDATASET, FILES, PARQUET, UIDS, URLS = FORMATS = ("webdataset", "files", "parquet", "uids", "urls")
+LISTS = (UIDS, URLS)  # no images, so of candidates, too
+TABLE, URL_TABLE = "exports", "exports-urls"
 _GROUP_ROWS, _GROUP_BYTES = 100, 64_000_000
 _WRITERS = 8
-_MEMBER = re.compile(r"[0-9]+\.[a-z0-9]+")
+_MEMBER = re.compile(r"[0-9]+(?:-[0-9]+)?\.[a-z0-9]+")
 
 
 class Sample(NamedTuple):
@@ -40,15 +43,25 @@ class Sample(NamedTuple):
 
 
 def holder(shard: str, format: str) -> str:
-    """The file or folder that holds a shard's images."""
-    return shard + {WEBDATASET: ".tar", FILES: "", PARQUET: ".parquet"}[format]
+    """The file or folder that holds a shard's images, or its list."""
+    return shard + {WEBDATASET: ".tar", FILES: "", PARQUET: ".parquet", UIDS: ".npy", URLS: ".parquet"}[format]
+
+
+def key_of(shard: str, place: int, rows: int, copy: int) -> str:
+    """The key of sample `place` of a shard of at most so many; a sample that repeats its pair says how often before."""
+    return f"{shard}{place:0{len(str(rows - 1))}d}" + (f"-{copy}" if copy else "")
+
+
+def table_of(stats: Mapping[str, Any] | None) -> str:
+    """The declared table that a committed shard's parquet file holds."""
+    return URL_TABLE if format_of(stats) == URLS else TABLE
 
 
 def format_of(stats: Mapping[str, Any] | None) -> str:
     """How a committed shard lies on disk: a tar where its commit does not say, as all were before there were others."""
     settings = (stats or {}).get("settings")
     format = settings.get("output_format") if isinstance(settings, dict) else None
-    return format if format in (FILES, PARQUET) else WEBDATASET
+    return format if format in FORMATS else WEBDATASET
 
 
 def write(
@@ -74,9 +87,12 @@ def write(
 
 def clear(folder: Path, shard: str, *, but: str | None = None) -> None:
     """Remove the images of a shard that was written in another format than `but`, and what a killed run left of its
-    files; the files of an earlier run, too, as they may be others."""
-    if but != WEBDATASET:
-        (folder / holder(shard, WEBDATASET)).unlink(missing_ok=True)
+    files; the files of an earlier run, too, as they may be others. A table is left to who writes over it."""
+    if but == UIDS:
+        (folder / f"{shard}.parquet").unlink(missing_ok=True)
+    for format in (WEBDATASET, UIDS):
+        if but != format:
+            (folder / holder(shard, format)).unlink(missing_ok=True)
     within = folder / holder(shard, FILES)
     if within.is_dir():
         for path in within.iterdir():

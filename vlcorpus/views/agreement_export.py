@@ -3,8 +3,9 @@
     agreement_export(ledger, corpus, Path("out"))
 
 Every tar or folder of files holds the keys, texts and uids of its table, in order, and an image of each; a table that
-holds the images has one in each row; sizes.json counts them; every pair is one of the corpus, kept by the decision and
-in the split that the export names.
+holds the images has one in each row; uids are sorted, and that of a URL and its text is the one beside them; sizes.json
+counts them; every pair is one of the corpus, as often as its weight says, kept by the decision and in the split that
+the export names (exported_pairs.py).
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .. import schema
+from .. import identity, schema
 from ..corpus import Corpus, Layer, read_json
 from ..errors import CorpusError, VlcorpusError
-from ..io import table, tar
+from ..io import subset, table, tar
+from ..stages import export_formats as formats
 from ..stages.export_formats import FILES, PARQUET, TABLE, WEBDATASET, format_of, holder
+from ..stages.export_lists import OWN
 from ..stages.samples import IMAGES
 from .agreement import uid_in
+from .exported import entries, uid_kind
 from .finding import Ledger
 from .layers import ALL, export_layers, stats_or_none
 
@@ -28,34 +32,64 @@ _FIX = "write the export again: the same `vlcorpus export` command"
 
 def agreement_export(ledger: Ledger, corpus: Corpus, out: Path) -> None:
     """Compare an export with its corpus; findings and counts go to the ledger."""
+    from ..stages.subsets import CANDIDATES, WITH_IMAGES
+    from .exported_pairs import Pairs, compare
+
     top, *splits = export_layers(out)
     whole = stats_or_none(top, ALL)
     if whole is None:
         ledger.wrong(f"{out.name}/all_stats.json", "is not there: the export was not finished", _FIX)
-    uids: dict[str, str] = {}
+    listed: dict[str, list[Any]] = {}
+    written = set()
     for layer in splits:
         sizes = {}
         for shard in layer.units():
             where = f"{out.name}/{layer.folder.name}/{shard}"
             ledger.at(where)
-            try:
-                rows = table.read(layer.path(f"{shard}.parquet"), TABLE, only=schema.table(TABLE).names).to_pylist()
-            except VlcorpusError:
-                continue
             format = format_of(stats_or_none(layer, shard))
             held = holder(shard, format)
-            sizes[held] = len(rows)
-            _held(ledger, layer, shard, rows, format, f"{out.name}/{layer.folder.name}/{held}")
-            for row in rows:
-                if row["uid"] in uids:
-                    ledger.wrong(f"{where}.parquet", f"{row['uid']} is exported twice", _FIX)
-                uids[row["uid"]] = layer.folder.name
+            try:
+                uids = entries(layer, shard, format)
+                sizes[held] = len(uids)
+                _shard(ledger, layer, shard, format, f"{out.name}/{layer.folder.name}/{held}")
+            except VlcorpusError:
+                continue  # told when the file was read on its own
+            written.add(format)
+            listed.setdefault(layer.folder.name, []).append(uids)
         with ledger.trying(f"{out.name}/{layer.folder.name}/sizes.json", _FIX):
             found = read_json(layer.path("sizes.json"))
             ledger.agree(f"{out.name}/{layer.folder.name}/sizes.json", "samples", found, sizes, _FIX)
     if whole is not None:
-        ledger.agree(f"{out.name}/all_stats.json", "rows kept", len(uids), whole.get("kept"), _FIX)
-        _corpus(ledger, corpus, whole.get("settings", {}), uids, out.name)
+        pairs = Pairs(
+            out.name,
+            whole.get("settings", {}),
+            CANDIDATES if written & set(formats.LISTS) else WITH_IMAGES,
+            uid_kind(top) or OWN,
+            repeated=formats.URLS not in written,
+        )
+        kept = compare(ledger, corpus, pairs, listed)
+        ledger.agree(f"{out.name}/all_stats.json", "rows kept", kept, whole.get("kept"), _FIX)
+
+
+def _shard(ledger: Ledger, layer: Layer, shard: str, format: str, where: str) -> None:
+    """What a shard's file holds, on its own."""
+    if format == formats.UIDS:
+        if not subset.ordered(subset.read(layer.path(holder(shard, format)))):
+            ledger.wrong(where, "its uids are not in order", _FIX)
+    elif format == formats.URLS:
+        _urls(ledger, layer, shard, where)
+    else:
+        rows = table.read(layer.path(f"{shard}.parquet"), TABLE, only=schema.table(TABLE).names).to_pylist()
+        _held(ledger, layer, shard, rows, format, where)
+
+
+def _urls(ledger: Ledger, layer: Layer, shard: str, where: str) -> None:
+    """Each uid names URL and words."""
+    rows = table.read(layer.path(f"{shard}.parquet"), formats.URL_TABLE, only=["url", "caption", "uid"]).to_pylist()
+    for place, row in enumerate(rows):
+        if identity.uid(row["url"], row["caption"]).hex() != row["uid"]:
+            ledger.wrong(where, f"URL or words of row {place} are not those of its uid {row['uid']}", _FIX)
+            return
 
 
 def _held(ledger: Ledger, layer: Layer, shard: str, rows: list[dict[str, Any]], format: str, where: str) -> None:
@@ -125,47 +159,3 @@ def _images(layer: Layer, shard: str) -> Iterator[int]:
                 yield from np.sum(valid, axis=0).tolist() if valid else [0] * len(batch)
     except (OSError, pa.ArrowException) as error:
         raise CorpusError(f"cannot read {path}: {error}", _FIX) from error
-
-
-def _corpus(ledger: Ledger, corpus: Corpus, settings: dict[str, Any], uids: dict[str, str], name: str) -> None:
-    """Each exported pair: there, kept, and in its split, as the corpus says today."""
-    left = dict(uids)
-    dropped: list[str] = []
-    moved: list[str] = []
-    decision, split = settings.get("decision"), settings.get("split")
-    decided, divided = f"decisions/{decision}", f"splits/{split}"
-    for shard in corpus.layer("shards").units():
-        try:
-            keeps = _column(corpus, decided, shard, "decisions", "keep") if decision else None
-            belongs = _column(corpus, divided, shard, "splits", "split") if split else None
-            read = table.read(corpus.layer("shards").path(f"{shard}.parquet"), "shards", only=["uid", "status"])
-        except VlcorpusError:
-            return  # told when the corpus was checked
-        for uid, state in zip(read.column("uid").to_pylist(), read.column("status").to_pylist(), strict=True):
-            folder = left.pop(uid, None) if state == "success" else None
-            if folder is None:
-                continue
-            if keeps is not None and not keeps.get(uid):
-                dropped.append(uid)
-            if belongs is not None and belongs.get(uid) != folder:
-                moved.append(uid)
-    for chosen, layer in ((decision, decided), (split, divided)):
-        if chosen and not corpus.layer(layer).units():
-            ledger.note(name, f"was made from {layer}, which the corpus does not have")
-    for what, wrong in (
-        ("are not in the corpus", sorted(left)),
-        (f"are not kept by {decision}", dropped),
-        (f"are not in that split of {split}", moved),
-    ):
-        if wrong:
-            ledger.wrong(name, f"{len(wrong)} pairs {what}, first {wrong[0]}", _FIX)
-
-
-def _column(corpus: Corpus, layer: str, shard: str, name: str, column: str) -> dict[str, Any] | None:
-    """uid -> value; None where the layer does not have the shard."""
-    place = corpus.layer(layer)
-    if place.stats(shard) is None:
-        return None
-    found = table.read(place.path(f"{shard}.parquet"), name, only=["uid", column])
-    uids = [uid.hex() for uid in found.column("uid").to_pylist()]
-    return dict(zip(uids, found.column(column).to_pylist(), strict=True))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..scores.predicates import Resolved
+from ..scores.predicates import KINDS, Resolved
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,12 @@ def judgement(stored: Mapping[str, Any], values: Mapping[str, Any], *, failed: b
 
 
 def says(stored: Mapping[str, Any]) -> str:
-    """A stored predicate in words."""
-    return str(stored.get("says") or Resolved.from_json([stored]).predicates[0])
+    """A stored predicate in words; of a kind that this version does not know, its name and column."""
+    if stored.get("says"):
+        return str(stored["says"])
+    if stored.get("predicate") in KINDS:
+        return str(Resolved.from_json([stored]).predicates[0])
+    return " ".join(str(stored[name]) for name in ("predicate", "column") if stored.get(name))
 
 
 def _threshold(stored: Mapping[str, Any], group: Any) -> Any:

@@ -29,6 +29,7 @@ from ..corpus import FILE, Corpus, Layer
 from ..errors import CorpusError
 from ..io.commit import TEMPORARY
 from ..io.journal import PREFIX as JOURNAL
+from ..stages import export_formats
 from .balance import across, imbalance
 from .finding import AGAIN, Finding, Ledger, Note
 from .layers import export_layers, head, present, stats_or_none, table_of, units
@@ -111,7 +112,7 @@ def _unit(ledger: Ledger, layer: Layer, unit: str, root: Path, *, quick: bool, l
         listed.add(path)
         ledger.checked["files"] += 1
         if _same_bytes(ledger, path, about, _relative(path, root), quick=quick) and not quick:
-            _content(ledger, layer, name, path, _relative(path, root))
+            _content(ledger, layer, name, path, _relative(path, root), stats)
 
 
 def _unsaid(layer: Layer, unit: str, stats: dict[str, Any]) -> str | None:
@@ -147,7 +148,7 @@ def _same_bytes(ledger: Ledger, path: Path, about: Any, where: str, *, quick: bo
     return True
 
 
-def _content(ledger: Ledger, layer: Layer, name: str, path: Path, where: str) -> None:
+def _content(ledger: Ledger, layer: Layer, name: str, path: Path, where: str, stats: dict[str, Any]) -> None:
     """What the file holds, on its own: a tar that can be read to its end, a table with the declared columns."""
     with ledger.trying(where):
         if name.endswith(".tar"):
@@ -159,15 +160,20 @@ def _content(ledger: Ledger, layer: Layer, name: str, path: Path, where: str) ->
             from ..io import table
 
             declared = table_of(layer.name, name)
+            if declared == "exports":
+                declared = export_formats.table_of(stats)
             if declared is None:
                 ledger.note(where, "is a table that vlcorpus does not know")
                 return
             only = schema.table(declared).names if declared == "exports" else None  # images may stand behind them
             ledger.checked["rows"] += len(table.read(path, declared, only=only))
         elif name.endswith(".npy"):
-            from ..io import vectors
+            from ..io import subset, vectors
 
-            vectors.read(path)
+            if layer.name.startswith("out:"):
+                ledger.checked["rows"] += len(subset.read(path))
+            else:
+                vectors.read(path)
 
 
 def _sha256(path: Path) -> str:
