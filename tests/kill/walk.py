@@ -62,6 +62,19 @@ def web_walk(place: Path, world: Served, *, model: Path, at_once: int = 1) -> Wa
         {"score": {"score": "phash"}},
         {"filter": {"top_fraction": 0.5, "decision": "filtered"}},
         {"filter": {"random_like": "filtered", "decision": "random"}},
+        {"score": {"score": "clusters", "clusters": 4}},
+        {"score": {"score": "text"}},
+        {
+            "filter": {
+                "where": ["text_words > 3"],
+                "top_fraction": 0.8,
+                "by": "language",
+                "cap": 20,
+                "cap_by": "cluster",
+                "weight": "text_words / 4",
+                "decision": "weighed",
+            }
+        },
         {"dedup": {"radius": 3}},
         {"split": {"train": 0.8, "test": 0.2}},
         {"index": {}},
@@ -75,6 +88,7 @@ def web_walk(place: Path, world: Served, *, model: Path, at_once: int = 1) -> Wa
                 "shard_rows": 30,
             }
         },
+        {"export": {"out": f"{exports}/uids", "decision": "weighed", "output_format": "uids"}},
         {"train-probe": {"probe": "raw", "on": f"{exports}/raw/train", **_TRAINING}},
         {"train-probe": {"probe": "filtered", "on": f"{exports}/filtered/train", **_TRAINING}},
         {"evaluate": {"suite": str(place / "exam" / "suite.yaml"), "probes": ["raw", "filtered"]}},

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.corpora import copy, small
@@ -124,6 +125,25 @@ def test_a_target_counts_what_passes_everything_else(corpus: Corpus) -> None:
     found = kept(corpus, Filter(where=("text_words > 6",), target_rows=10, decision="d"))
     long = [row for row in listed if len(row["alt_text"].split()) > 6 and row["similarity"] is not None]
     assert found == {row["uid"] for row in sorted(long, key=lambda row: (-row["similarity"], row["uid"]))[:10]}
+
+
+def test_nearness_to_several_folders_stands_side_by_side(corpus: Corpus, tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    (model,) = corpus.layers("embeddings")
+    rows_of = np.load(corpus.layer(f"embeddings/{model}").path("img_emb/img_emb_00000.npy"))
+    places = {"Red-Shoes.npy": "red_shoes", "blue hats.npy": "blue_hats"}
+    for name in places:
+        np.save(tmp_path / name, chance.normal(size=(3, rows_of.shape[1])).astype(np.float32))
+    for name, column in places.items():
+        stage = Filter(near=str(tmp_path / name), target_rows=9)
+        found = kept(corpus, stage)
+        listed = rows(corpus, f"normsim_{column}")
+        best = sorted(listed, key=lambda row: (-row[f"normsim_{column}"], row["uid"]))[:9]
+        assert found == {row["uid"] for row in best}
+        assert stage.decision_name().startswith(f"normsim_{column}-best-9")
+    assert {"normsim-red_shoes", "normsim-blue_hats"} <= set(corpus.layers("scores"))
+    for name in places:
+        assert committed(run_here(corpus, [Filter(near=str(tmp_path / name), target_rows=9)])) == []
 
 
 def test_weights_and_soft_caps(corpus: Corpus) -> None:

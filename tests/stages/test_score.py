@@ -43,6 +43,12 @@ def test_similarity_is_the_cosine_of_what_is_stored(corpus: Corpus) -> None:
                 assert row["similarity"] is None
     missing = [row["similarity"] is None for row in scores(corpus, "similarity", "00000")]
     assert missing == [True, *[False] * 7, True], "texts with a dog have no vector"
+    (model,) = corpus.layers("embeddings")
+    for layer in ("scores/similarity", f"embeddings/{model}"):
+        stats = corpus.layer(layer).stats("00000")
+        assert stats is not None and stats["model"] == model, "each score says what gave it"
+        assert len(stats["encoder"]["weights_hash"]) == 64 and stats["encoder"]["precision"] == "fp32"
+        assert stats["encoder"]["preprocessing"]["size"] == 32 and stats["stage_version"] == 1
 
 
 def test_phash_is_that_of_the_stored_image(corpus: Corpus) -> None:

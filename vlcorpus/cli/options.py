@@ -25,7 +25,8 @@ def parameters(cls: type[Stage]) -> list[inspect.Parameter]:
 def _parameter(each: Setting) -> inspect.Parameter:
     kind: Any = list[each.kind] if each.many else each.kind  # type: ignore[name-defined]
     if each.positional:
-        about: Any = typer.Argument(help=each.text(), metavar=each.name.upper(), show_default=False)
+        words = each.help + (f" ({', '.join(each.choices)})" if each.choices else _notes(each))
+        about: Any = typer.Argument(help=words, metavar=each.name.upper(), show_default=False)
         hint = kind if each.required else kind | None
         default: Any = inspect.Parameter.empty if each.required else None
     else:

@@ -26,8 +26,8 @@ Ints = npt.NDArray[np.int64]
 Uids = Callable[[Ints], UInt64s]
 """Places (n,) to uids (n, 2): two numbers whose order, the first one first, is that of the 16 bytes."""
 
-COLLECTED = 1 << 20
-"""Rows that are collected and sorted at once: 32 MB."""
+COLLECTED = 1 << 17
+"""Rows that are collected and sorted at once: 4 MB, some 16 MB while they are sorted."""
 BINS = 1 << 21
 """Counters of one pass."""
 MOST_GROUPS = 1 << 20

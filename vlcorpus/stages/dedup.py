@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ..corpus import Corpus
 from ..spec import setting
 from .base import Stage, Tell, UnitCommit, Work
-from .filter import refuse_other_settings
+from .before import refuse_other_settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,7 +88,12 @@ class Embed(Stage):
                 name = f"metadata/metadata_{unit}.parquet"
                 table.write(commit, name, table.columns(about, "embeddings-metadata"), "embeddings-metadata")
                 commit.finish(
-                    seen=len(about), kept=len(about), model=model.slug, dimension=model.dimension, **found.about
+                    seen=len(about),
+                    kept=len(about),
+                    model=model.slug,
+                    encoder=model.about,
+                    dimension=model.dimension,
+                    **found.about,
                 )
 
         return embed

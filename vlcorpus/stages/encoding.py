@@ -72,6 +72,17 @@ class Model:
     def dimension(self) -> int:
         return self.encoders[0].dimension
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What made the vectors: digest of the weights, preprocessing, arithmetic."""
+        card, encoder = self.encoders[0].card, self.encoders[0]
+        return {
+            "name": card.name,
+            "weights_hash": card.weights_hash,
+            "preprocessing": card.preprocessing,
+            "precision": encoder.precision,
+        }
+
     def shard(self, corpus: Corpus, shard: str, tell: Tell, *, mirrored: bool = False, texts: bool = True) -> Encoded:
         """The pairs of a shard whose image is there. mirrored: pictures with left and right changed. CorpusError where
         table and tar disagree or a picture does not decode."""

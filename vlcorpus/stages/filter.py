@@ -15,6 +15,8 @@ of every pair which predicates it fails. Predicates stand in this order: --where
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,9 +24,10 @@ from typing import TYPE_CHECKING, Any
 from .. import expression
 from ..corpus import Corpus, Layer
 from ..errors import CorpusError, UsageError
-from ..spec import digest, kept_values, setting, settings_of
+from ..spec import digest, setting
 from . import columns, deciding, models, scorers
 from .base import ALL, Stage, Tell, UnitCommit, Work
+from .before import before_of, begun_of, refuse_other_settings
 
 if TYPE_CHECKING:
     from ..scores.predicates import Predicate, Resolved, Weights
@@ -120,7 +123,13 @@ class Filter(Stage):
 
     @property
     def _score(self) -> str:
-        return NORMSIM if self.near is not None else self.score
+        return f"{NORMSIM}_{self._near_name}" if self.near is not None else self.score
+
+    @property
+    def _near_name(self) -> str:
+        """What the nearness is called: by the last name of where it lies, so that several stand beside each other."""
+        last = os.path.basename(os.path.normpath(str(self.near))).lower().removesuffix(".npy")
+        return re.sub(r"[^a-z0-9]+", "_", last).strip("_")[:40] or "here"
 
     def made(self) -> str:
         return f"decisions/{self.decision_name()}"
@@ -139,11 +148,11 @@ class Filter(Stage):
         return ("scores",)
 
     def supplier(self, name: str) -> Stage | None:
-        if self.near is None or name != scorers.layer_of(NORMSIM, None):
+        if self.near is None or name != scorers.layer_of(NORMSIM, self._near_name):
             return None
         from .score import Score
 
-        return Score(score=NORMSIM, near=self.near, model=self.model)
+        return Score(score=NORMSIM, named=self._near_name, near=self.near, model=self.model)
 
     def names(self) -> tuple[str, ...]:
         """Every column that is named."""
@@ -186,7 +195,7 @@ class Filter(Stage):
 
     def open(self, corpus: Corpus) -> Work:
         def judge(unit: str, tell: Tell) -> None:
-            inputs, before = self.inputs(corpus, unit), _before(self.layer(corpus))
+            inputs, before = self.inputs(corpus, unit), before_of(self.layer(corpus))
             own = self.open_deciding(corpus)
             _decide(self, corpus, own, self.resolved(corpus, own), inputs, before, tell)
 
@@ -196,12 +205,12 @@ class Filter(Stage):
         """The predicates over today's corpus. UsageError where scores are of another model than is meant."""
         own = self.deciding(corpus, self._like(corpus))
         layer = self.layer(corpus)
-        self._check_models(corpus, own, layer, _before(layer))
+        self._check_models(corpus, own, layer, before_of(layer))
         return own
 
     def resolved(self, corpus: Corpus, own: Deciding, shards: Sequence[str] | None = None) -> Resolved:
         """The cuts: those of last time where they are frozen, else those of the corpus, or of some of its shards."""
-        before = _before(self.layer(corpus)) if self.frozen else None
+        before = before_of(self.layer(corpus)) if self.frozen else None
         return deciding.kept_cuts(before) if before else own.resolve(shards)
 
     def predicates(self, like: int | None) -> list[Predicate]:
@@ -276,7 +285,7 @@ def _decide(
     layer, shards = stage.layer(corpus), own.known.shards()
     about = own.about(resolved)
     short = deciding.short(about)
-    begun = _begun(layer, shards, inputs)
+    begun = begun_of(layer, shards, inputs)
     earlier = next(iter(begun.values())).get("predicates_before") if begun else (before or {}).get("predicates")
     tally = deciding.Tally(len(resolved.predicates))
     changed = 0
@@ -294,33 +303,3 @@ def _decide(
             tell(tally.seen, tally.kept)
         told = {"predicates_before": earlier, "changed": changed}
         commit.finish(**tally.counts(resolved), **about | tally.as_json() | told)
-
-
-def _before(layer: Layer) -> dict[str, Any] | None:
-    """The decision's stats; where a redo of it was interrupted, those of a shard that it did not come to."""
-    found = (layer.stats(unit) for unit in (ALL, *reversed(layer.units())))
-    return next((stats for stats in found if stats is not None), None)
-
-
-def _begun(layer: Layer, shards: Sequence[str], inputs: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """Stats of the shards that an interrupted run of this very decision came to: no news, they know what was before."""
-    if layer.stats(ALL) is not None:
-        return {}
-    found = {shard: layer.stats(shard) for shard in shards}
-    return {shard: stats for shard, stats in found.items() if stats and stats["inputs"] == inputs | {"shard": shard}}
-
-
-def refuse_other_settings(stage: Stage, corpus: Corpus, layer: Layer, *, but: Sequence[str] = ()) -> None:
-    """A name stands for its settings: UsageError where the same name was made, or begun, with others."""
-    stats = _before(layer)
-    if stats is None:
-        return
-    kept = kept_values(stage, corpus.path)
-    own = {each.name: kept[each.name] for each in settings_of(type(stage)) if each.result}
-    differing = [name for name, value in own.items() if name not in but and stats["settings"].get(name, value) != value]
-    if differing:
-        name = differing[0]
-        raise UsageError(
-            f"{layer.name} exists with {name} {stats['settings'][name]}, not {own[name]}",
-            f"choose another name, or remove {layer.folder}",
-        )

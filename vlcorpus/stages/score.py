@@ -185,5 +185,8 @@ class Score(Stage):
 
     def _about(self, corpus: Corpus, said: Any) -> dict[str, Any]:
         source = self.followed(corpus)
-        model = source.name.partition("/")[2] if self.scorer.follows == "embeddings" else None
-        return {"of": self.scorer.of, "source": source.name, "model": model} | dict(said)
+        told: dict[str, Any] = {"of": self.scorer.of, "source": source.name, "model": None}
+        if self.scorer.follows == "embeddings":
+            first = next((source.stats(unit) for unit in source.units()), None) or {}
+            told |= {"model": source.name.partition("/")[2], "encoder": first.get("encoder")}
+        return told | dict(said)

@@ -16,7 +16,7 @@ from ..corpus import Corpus, Layer
 from ..errors import UsageError
 from ..spec import setting
 from .base import Stage, Tell, UnitCommit, Work
-from .filter import refuse_other_settings
+from .before import refuse_other_settings
 
 NAMES = ("train", "validation", "test")
 

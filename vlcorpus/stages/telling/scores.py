@@ -48,7 +48,12 @@ def drawn(shown: Shown, cuts: Sequence[Cut]) -> tuple[str, ...]:
 def histograms(shown: Shown, found: Survey, cuts: Sequence[Cut], *, but: Sequence[str] = ()) -> list[model.Section]:
     """One for each column, kept and dropped apart, and a table of its cuts where each group has its own."""
     sections: list[model.Section] = []
+    alike: list[tuple[model.Cell, ...]] = []
     for text, bins in found.bins.items():
+        span = found.spans[text]
+        if span.rows and span.low == span.high and text not in but:  # a histogram of one value shows nothing
+            alike.append((text, float(span.low), span.rows))
+            continue
         own = [cut for cut in cuts if cut.column == text]
         marks = tuple(model.Mark(cut.threshold, cut.keeps) for cut in own if cut.threshold is not None)
         dropped, kept = (tuple(map(int, counts)) for counts in bins.counts)
@@ -59,6 +64,9 @@ def histograms(shown: Shown, found: Survey, cuts: Sequence[Cut], *, but: Sequenc
             title = f"Histogram of {text}"
             sections.append(model.Histogram(title, edges, series, marks, text, _note(found, text, own)))
         sections += [_groups(cut, found) for cut in own if cut.groups]
+    if alike:
+        heads = (model.Column("column"), model.Column("value", digits=4), model.Column("rows"))
+        sections.append(model.Table("Columns with one value for all", heads, tuple(alike)))
     return sections
 
 
