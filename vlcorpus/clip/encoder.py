@@ -6,7 +6,8 @@
 
 `begin_…` are for pipelines (stream.py): on CUDA the batch is copied on a stream of its own, from pinned memory if it
 lies there, and the batch must be left alone until `rows` has returned. On the CPU they compute at once.
-In fp32 no device uses TF32, and cuDNN only kernels that give the same bits each time.
+In fp32 no device uses TF32, and cuDNN only kernels that give the same bits each time. Pictures are computed in blocks
+of a fixed size (`Encoder.block`): where whole blocks are given, no vector hangs on how many are given at once.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ _cuda: Any = torch.cuda  # its streams and events have no types
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 TEXTS_AT_ONCE = 256
+BLOCKS = {"cpu": 32, "cuda": 256}
+"""Pictures computed at once, by device: another number of rows takes other kernels, whose sums differ in the last bit,
+and a last bit of fp32 may turn one of the stored fp16."""
 
 Kind = Literal["open_clip", "probe", "transformers", "sentence", "two"]
 
@@ -99,6 +103,8 @@ class Encoder:
         """The model's own factor on cosines: softmax(scale * similarity)"""
         self._image = image
         self._text = text
+        self.block = BLOCKS.get(device.type, 256)
+        """Pictures computed at once"""
         self._copying: Any = _cuda.Stream(device) if device.type == "cuda" else None
 
     def preprocess(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -134,29 +140,33 @@ class Encoder:
         if batch.dtype != torch.uint8 or batch.shape[1:] != (3, size, size):
             raise ValueError(f"images are (N, 3, {size}, {size}) uint8, not {tuple(batch.shape)} {batch.dtype}")
         tower = self._image.forward
-        return self._begin(batch, (lambda image: tower(image.flip(3))) if mirrored else tower)
+        return self._begin(batch, (lambda image: tower(image.flip(3))) if mirrored else tower, self.block)
 
     def begin_tokens(self, tokens: Tensor) -> Pending:
         """As `encode_texts` of what `tokenize` gave, without waiting."""
-        return self._begin(tokens, self._text.forward)
+        return self._begin(tokens, self._text.forward, TEXTS_AT_ONCE)
 
-    def _begin(self, batch: Tensor, tower: Callable[[Tensor], Tensor]) -> Pending:
+    def _begin(self, batch: Tensor, tower: Callable[[Tensor], Tensor], block: int) -> Pending:
         if len(batch) == 0:
             return Pending(torch.zeros((0, self.dimension)))
         if self._copying is None:
-            return Pending(self._unit(batch.to(self.device), tower).cpu())
+            return Pending(self._blocks(batch.to(self.device), tower, block).cpu())
         with torch.cuda.device(self.device):
             computing = torch.cuda.current_stream(self.device)
             with torch.cuda.stream(self._copying):
                 there = batch.to(self.device, non_blocking=True)
             computing.wait_stream(self._copying)
             there.record_stream(computing)  # its memory was got on the other stream
-            vectors = self._unit(there, tower)
+            vectors = self._blocks(there, tower, block)
             back = torch.empty(vectors.shape, dtype=torch.float32, pin_memory=True)
             back.copy_(vectors, non_blocking=True)
             finished: Any = _cuda.Event()
             finished.record(computing)
         return Pending(back, finished)
+
+    def _blocks(self, batch: Tensor, tower: Callable[[Tensor], Tensor], block: int) -> Tensor:
+        parts = [self._unit(part, tower) for part in torch.split(batch, block)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _unit(self, batch: Tensor, tower: Callable[[Tensor], Tensor]) -> Tensor:
         half = self.precision != "fp32"

@@ -37,7 +37,13 @@ class Embed(Stage):
         result=False,  # the model's slug is an input
         path=True,
     )
-    batch_size: int = setting(64, help="Images encoded at once.", least=1, most=65_536, result=False)
+    batch_size: int = setting(
+        64,
+        help="Images loaded at once, in whole blocks of the 32 (CPU) or 256 (CUDA) that are computed at once.",
+        least=1,
+        most=65_536,
+        result=False,
+    )
     device: str = setting("cpu", help="Where to compute: cpu, cuda (all there are), or cuda:0,cuda:1.", result=False)
     precision: str = setting("fp32", help="Arithmetic of the towers.", choices=("fp32", "bf16", "fp16"))
     loaders: int | None = setting(

@@ -113,7 +113,7 @@ class Model:
             pictures(corpus, shard, keys),
             lambda picture, square: encoder.preprocess_into(decoded(corpus, picture), square),
             self.encoders,
-            batch_size=self.batch_size,
+            batch_size=encoder.block * -(-self.batch_size // encoder.block),
             loaders=self.loaders,
             waits=waits,
             mirrored=mirrored,

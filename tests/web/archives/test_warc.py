@@ -282,7 +282,9 @@ def test_one_stream_of_many_records(tmp_path: Path) -> None:
     assert outcome(list(pages(path))) == [("0", None), ("1", None), ("2", None)]
 
 
-@pytest.mark.parametrize("content", [b"", b"not a WARC file" * 99, gzip.compress(b"<html>" * 99), b"\x89PNG\r\n\x1a\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"not a WARC file" * 99, gzip.compress(b"<html>" * 99, mtime=0), b"\x89PNG\r\n\x1a\n"]
+)
 def test_what_is_no_warc_file_is_refused_before_the_first_page(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.warc.gz"
     path.write_bytes(content)

@@ -445,7 +445,9 @@ def test_rows_are_let_go_before_they_are_too_many_bytes(tmp_path: Path, monkeypa
     assert len(found) > 4
 
 
-@pytest.mark.parametrize("name", [*optout.names("vlcorpus"), *wat_said.DESCRIBING, "viewport", "robots2", ""])
+@pytest.mark.parametrize(
+    "name", [*sorted(optout.names("vlcorpus")), *sorted(wat_said.DESCRIBING), "viewport", "robots2", ""]
+)
 def test_metas_that_may_be_evidence_are_those_in_which_it_is_found(name: str) -> None:
     contents = ("noai", "1", "train-ai=n", "ai-train=no")
     is_evidence = any(optout.evidence([(name, content)], "vlcorpus") for content in contents)

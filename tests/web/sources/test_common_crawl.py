@@ -143,9 +143,9 @@ def test_a_crawl_that_is_not_there(mirror: LoopbackServer) -> None:
     ("content", "said"),
     [
         (b"", "lists no wat files"),
-        (gzip.compress(b"\n\n"), "lists no wat files"),
-        (gzip.compress("\n".join([*WAT, listed("warc")[0]]).encode()), "lists no wat files"),
-        (gzip.compress("\n".join(WAT).encode())[:-100], "damaged"),
+        (gzip.compress(b"\n\n", mtime=0), "lists no wat files"),
+        (gzip.compress("\n".join([*WAT, listed("warc")[0]]).encode(), mtime=0), "lists no wat files"),
+        (gzip.compress("\n".join(WAT).encode(), mtime=0)[:-100], "damaged"),
         (b"<html>Not here</html>", "no path of Common Crawl .line 1 of"),
         (f"{WAT[0]}\nfile:///etc/passwd\n".encode(), "no path of Common Crawl .line 2 of"),
         (f"{WAT[0]}\ncrawl-data/../../etc/a.wat\n".encode(), "line 2 of"),

@@ -293,10 +293,13 @@ def test_an_interrupt_is_met_while_a_server_is_silent(server: LoopbackServer, tm
         return not exchange.server.closing.wait(60)
 
     server.on("/a.warc.gz", begin)
+    # Where the tests run in the background of a shell, interrupts are ignored from the start.
     asked = f"""
+import signal
 from pathlib import Path
 from vlcorpus.net.response import Manners
 from vlcorpus.web.sources.resolve import Reach, SourceFile, spooled
+signal.signal(signal.SIGINT, signal.default_int_handler)
 reach = Reach(Manners(user_agent="test", allow_private=("127.0.0.0/8",)))
 with spooled(SourceFile("a", "{server.url("/a.warc.gz")}", "warc"), Path("{tmp_path}/spool"), network=reach):
     pass

@@ -193,7 +193,7 @@ def test_a_file_of_phrases(tmp_path: Path) -> None:
         (b"cat\n" + b"x" * 201 + b"\n", "line 2 .* 200 characters"),
         (b"x" * 1_100_000, "line 1 .* too long"),
         (b"PAR1....", "a parquet file"),
-        (gzip.compress(b"cat\n" * 100)[:-20], "damaged"),
+        (gzip.compress(b"cat\n" * 100, mtime=0)[:-20], "damaged"),
     ],
 )
 def test_a_file_that_is_no_list(tmp_path: Path, body: bytes, said: str) -> None:
