@@ -9,12 +9,15 @@ as CommonPool's parquet files, then measures in turn, in processes of their own:
     decide     vlcorpus filter: the highest 30 % by ViT-L/14 and six predicates, a verdict for every row; no funnel is
                missing from it: masks, marginal rates and exclusive rejections are counted in the same scan
     uids       vlcorpus export --output-format uids: the sorted u8,u8 .npy of what is kept
-    again      the same filter with --frozen: nothing to find, all to judge
-    datacomp   baselines/apply_filter.py of a checkout (FOLDER), its own functions: threshold of the highest 30 % by
-               ViT-L/14, uids at or above it, sort, save; no other predicate. VENV needs numpy, pandas, pyarrow, fsspec,
-               tqdm; what else the file imports and this filter never calls (fasttext, gcld3, nltk, torch) is left out
+    rule       the same two steps for a rule that DataComp has, too: English, over 2 words and 5 characters, short side
+               200, aspect 3, and the highest 30 % by ViT-L/14 with its ties
+    datacomp   that rule by baselines/apply_filter.py of a checkout (FOLDER), its own functions unchanged: the uids of
+               basic_filter and of clip_score, what both have, sorted, saved. Languages are not detected: a stand-in for
+               fastText reads the last word. VENV needs numpy, pandas, pyarrow, fsspec, tqdm
+    fraction   clip_score alone by those functions, no other predicate
 
-CPU seconds are of the process and its workers; memory is the largest of any process.
+The uids of `rule` and `datacomp` are compared. CPU seconds are of the process and its workers; memory is the largest of
+any process.
 """
 
 from __future__ import annotations
@@ -48,19 +51,27 @@ WHERE = (
     'language == "en" and short_side >= 200 and aspect <= 3 and clip_b32_similarity_score >= 0.2 and punsafe < 0.5 '
     "and pwatermark < 0.8"
 )
+RULE = 'language == "en" and words(alt_text) > 2 and length(alt_text) > 5 and short_side >= 200 and aspect <= 3'
 PEER = """
 import sys, types
 from pathlib import Path
-folder, metadata, out = sys.argv[1:]
+folder, metadata, out, basic = sys.argv[1:]
 for name in ("fasttext", "gcld3", "nltk", "nltk.corpus", "torch"):
     module = sys.modules[name] = types.ModuleType(name)
     module.FastText = types.SimpleNamespace()
     module.no_grad = lambda: lambda function: function
     module.Tensor = module.wordnet = object
+class Language:
+    def predict(self, text):
+        return (("__label__" + text.rsplit(" ", 1)[1],), (1.0,))
+sys.modules["fasttext"].load_model = lambda path: Language()
 sys.path.insert(0, folder)
 import numpy as np
 from baselines import apply_filter as theirs
+theirs.download = lambda *names: ""
 uids = theirs.load_uids_with_clip_score(metadata, "l14", None, 0.3, 2)
+if basic:
+    uids = np.intersect1d(uids, theirs.load_uids_with_basic_filter(metadata, 2))
 uids.sort()
 np.save(out, uids)
 """
@@ -71,10 +82,13 @@ def columns_of(shard: int, rows: int) -> dict[str, np.ndarray]:
     chance = np.random.default_rng(shard)
     drawn = WORDS[chance.integers(0, len(WORDS), (rows, 7))]
     b32 = chance.normal(0.22, 0.06, rows)
+    languages = np.array(LANGUAGES, dtype=object)[chance.choice(6, rows, p=[0.5, 0.1, 0.1, 0.1, 0.1, 0.1])]
+    lengths = chance.integers(1, 8, rows)
+    texts = [" ".join([*row[:most], own]) for row, most, own in zip(drawn.tolist(), lengths, languages, strict=True)]
     return {
         "uid": chance.integers(0, 2**64, (rows, 2), dtype=np.uint64),
-        "text": np.array([" ".join(row) for row in drawn], dtype=object),
-        "language": np.array(LANGUAGES, dtype=object)[chance.choice(6, rows, p=[0.5, 0.1, 0.1, 0.1, 0.1, 0.1])],
+        "text": np.array(texts, dtype=object),
+        "language": languages,
         "width": np.clip(chance.lognormal(6, 0.7, rows), 20, 6000).astype(np.int32),
         "height": np.clip(chance.lognormal(6, 0.7, rows), 20, 6000).astype(np.int32),
         "b32": b32.astype(np.float32),
@@ -152,36 +166,24 @@ def main() -> None:
         build(folder, given.rows, metadata=given.datacomp is not None)
     corpus = str(folder / "corpus")
     ours = [sys.executable, "-m", "vlcorpus"]
-    settings = [
-        "--of", "candidates", "--score", "clip_l14_similarity_score", "--top-fraction", "0.3", "--where", WHERE,
-        "--decision", "d", "--workers", "1",
-    ]  # fmt: skip
+    fraction = ["--of", "candidates", "--score", "clip_l14_similarity_score", "--top-fraction", "0.3", "--workers", "1"]
 
-    def fresh(*names: str) -> None:
-        for name in names:
-            shutil.rmtree(folder / name, ignore_errors=True)
+    def decide(name: str, *settings: str) -> tuple[Callable[[], None], list[str]]:
+        decided = folder / "corpus" / "decisions" / name
+        command = [*ours, "filter", corpus, *fraction, *settings, "--decision", name]
+        return lambda: shutil.rmtree(decided, ignore_errors=True), command
 
-    runs: dict[str, tuple[Callable[[], None], list[str]]] = {
-        "decide": (lambda: fresh("corpus/decisions"), [*ours, "filter", corpus, *settings]),
-        "uids": (
-            lambda: fresh("out"),
-            [
-                *ours,
-                "export",
-                corpus,
-                str(folder / "out"),
-                "--decision",
-                "d",
-                "--output-format",
-                "uids",
-                "--workers",
-                "1",
-            ],
-        ),
-    }
+    def uids(name: str) -> tuple[Callable[[], None], list[str]]:
+        out = folder / f"uids-{name}"
+        command = [*ours, "export", corpus, str(out), "--decision", name, "--output-format", "uids", "--workers", "1"]
+        return lambda: shutil.rmtree(out, ignore_errors=True), command
+
+    runs = {"decide": decide("d", "--where", WHERE), "uids": uids("d")}
     if given.datacomp is not None:
-        arguments = [str(given.datacomp), str(folder / "metadata"), str(folder / "theirs.npy")]
-        runs["datacomp"] = (lambda: None, [given.peer, "-c", PEER, *arguments])
+        arguments = [given.peer, "-c", PEER, str(given.datacomp), str(folder / "metadata")]
+        runs["rule"], runs["rule uids"] = decide("rule", "--where", RULE, "--ties", "keep"), uids("rule")
+        runs["datacomp"] = (lambda: None, [*arguments, str(folder / "theirs.npy"), "basic"])
+        runs["fraction"] = (lambda: None, [*arguments, str(folder / "fraction.npy"), ""])
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in runs}
     for _ in range(given.rounds):
         for name, (before, command) in runs.items():
@@ -192,6 +194,9 @@ def main() -> None:
     for name, each in found.items():
         cpu, wall, memory = (statistics.median(one[place] for one in each) for place in range(3))
         print(f"{name:<10}{cpu:>8.2f}{wall:>9.2f}{memory:>7.0f}")
+    if given.datacomp is not None:
+        same = np.array_equal(np.load(folder / "uids-rule" / "all" / "00000.npy"), np.load(folder / "theirs.npy"))
+        print(f"uids of the rule: {'the same' if same else 'NOT the same'} as DataComp's")
     if given.folder is None:
         shutil.rmtree(folder)
 
