@@ -13,7 +13,7 @@ from tests.stages.given import committed, run_here
 from vlcorpus.corpus import Corpus
 from vlcorpus.errors import CorpusError, UsageError
 from vlcorpus.io import table
-from vlcorpus.stages import columns
+from vlcorpus.stages import columns, rows
 from vlcorpus.stages.columns import catalogue
 from vlcorpus.stages.score import Score
 
@@ -110,14 +110,14 @@ def test_layers_that_lack_a_shard_or_have_other_rows_are_refused(corpus: Corpus)
 
 @pytest.mark.parametrize("texts", [[], ["0" * 32], ["0f" * 16, "A" * 32], ["x" * 32], ["0" * 31, "0" * 33], ["é" * 16]])
 def test_uids_in_hex_are_read_as_bytes(texts: list[str]) -> None:
-    found = columns._binary(pa.array(texts, pa.string()))
+    found = rows.binary(pa.array(texts, pa.string()))
     try:
         want = [bytes.fromhex(text) for text in texts]
         assert all(len(each) == 16 for each in want)
     except (ValueError, AssertionError):
         want = [bytes(16)] * len(texts)
     assert found.to_pylist() == want
-    assert columns._binary(pa.array(["9" * 32, *texts], pa.string()).slice(1)).to_pylist() == want
+    assert rows.binary(pa.array(["9" * 32, *texts], pa.string()).slice(1)).to_pylist() == want
 
 
 def test_the_layer_of_a_score_is_known_by_its_columns_name() -> None:
