@@ -14,14 +14,16 @@ import pytest
 
 from tests.corpora import copy, small
 from tests.stages.given import committed, run_here
-from tests.stages.running import contents, do
+from tests.stages.running import contents, do, write_list
 from vlcorpus.corpus import Corpus
 from vlcorpus.errors import CorpusError, UsageError
 from vlcorpus.io import table
 from vlcorpus.pipeline.plan import make_plan
 from vlcorpus.stages.columns import catalogue
 from vlcorpus.stages.filter import Filter
+from vlcorpus.stages.import_ import Import
 from vlcorpus.stages.score import Score
+from vlcorpus.views.status import status
 from vlcorpus.views.verify import verify
 
 
@@ -170,6 +172,15 @@ def test_candidates_are_decided_on_by_what_is_known_of_all(corpus: Corpus) -> No
     with pytest.raises(UsageError, match="no column 'similarity'"):
         run_here(corpus, [Filter(of="candidates", min_sim=0.1)])
     assert not verify(corpus).findings
+
+
+def test_what_was_decided_on_candidates_is_what_is_downloaded_next(tmp_path: Path) -> None:
+    corpus = Corpus.create(tmp_path / "c")
+    pairs = [("http://a.test/1.jpg", "a dog in the snow"), ("http://a.test/2.jpg", "dog")]
+    run_here(corpus, [Import(source=write_list(tmp_path / "list.csv", pairs))])
+    assert status(corpus).next == f"vlcorpus download {corpus.path}"
+    run_here(corpus, [Filter(of="candidates", where=("text_words > 2",), decision="long")])
+    assert status(corpus).next == f"vlcorpus download {corpus.path} --decision long"
 
 
 @pytest.mark.parametrize(

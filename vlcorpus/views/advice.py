@@ -42,7 +42,9 @@ def advise(corpus: Corpus, seen: Status) -> str:
     if candidates is None or not candidates.units:
         return f"vlcorpus import {where} LIST"
     if not seen.below("shards"):
-        return f"vlcorpus download {where}"
+        decided = seen.below("decisions")  # on candidates: what is wanted, before anything is fetched
+        wanted = f" --decision {shlex.quote(decided[0].name.partition('/')[2])}" if len(decided) == 1 else ""
+        return f"vlcorpus download {where}{wanted}"
     begun = next((each for each in seen.layers if each.todo and each.units), None)
     if begun is not None:
         return _again(corpus, begun, seen)
