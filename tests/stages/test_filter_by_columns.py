@@ -189,6 +189,8 @@ def test_what_was_decided_on_candidates_is_what_is_downloaded_next(tmp_path: Pat
         ({"where": ("similarity > ",)}, "the expression ends", ""),
         ({"where": ("similrity > 0.3",)}, "no column 'similrity'", "similarity"),
         ({"where": ("punsafe < 0.5",)}, "no column 'punsafe'", "a list brings it"),
+        ({"where": ("aesthetic > 5",)}, "filter needs scores/aesthetic", "score CORPUS aesthetic --weights WEIGHTS`"),
+        ({"where": ("head_wm < 1",)}, "filter needs scores/head-wm", "score CORPUS head --named wm --head HEAD`"),
         ({"where": ("language > 3",)}, "cannot be compared", ""),
         ({"top_fraction": 0.5, "score": "language"}, "is text, but a number is wanted", ""),
         ({"cap": 5}, "a cap is of each group", "--by"),

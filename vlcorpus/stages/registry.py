@@ -150,6 +150,13 @@ def _made_before(corpus: Corpus, layer: str, cls: type[Stage]) -> Stage | None:
 
 
 def how_to_make(layer: str) -> str:
+    """What to type for a layer that is missing and that nothing makes by itself."""
+    kind, _, named = layer.removeprefix("scores/").partition("-")
+    if layer.startswith("scores/") and kind in scorers.kinds():
+        needed = [name for name in scorers.scorer(kind).needed if name != "named"]
+        given = [f"--{name.replace('_', '-')} {name.upper()}" for name in needed]
+        words = ["vlcorpus score CORPUS", kind, *([f"--named {named}"] if named else []), *given]
+        return f"make it first: `{' '.join(words)}`"
     for head, hint in _HINTS.items():
         if layer.startswith(head):
             return hint
