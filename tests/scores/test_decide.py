@@ -142,6 +142,16 @@ def test_drawn_rows_have_their_probability_and_keep_their_draw() -> None:
     assert set(own) <= set(kept([Drawn("p", 1)], more)), "a higher probability keeps whom a lower one kept"
 
 
+def test_draws_of_one_seed_do_not_hang_on_each_other() -> None:
+    rows = table({"p": pa.array(np.full(20_000, 0.5, np.float32)), "one": ["a"] * 20_000})
+    for other in (Drawn("p", 3), Cap(10_000, "one", seed=3)):
+        both = kept([RandomRows(fraction=0.5, seed=3), other], rows)
+        least = 0.5 if isinstance(other, Cap) else 0.25  # a cap counts what passed before it
+        assert abs(len(both) / 20_000 - least) < 0.02
+    found = decided([RandomRows(fraction=0.5, seed=3), Drawn("p", 3)], rows)
+    assert found.failed.tolist() != [0, 0] and len(set(found.fail_mask.tolist())) == 4
+
+
 def test_random_rows_are_exact_and_random_fractions_stay_drawn() -> None:
     rows = table({"s": floats(*[0.5] * 1000)})
     drawn = kept([RandomRows(rows=137, seed=4)], rows)

@@ -24,8 +24,8 @@ def by_rank(values: Mapping[str, float | None], fraction: float) -> set[str]:
     return {uid for uid, value in values.items() if value is not None and value >= cut}
 
 
-def drawn(uid: str, seed: int = 0) -> float:
-    """A number in 0..1 by SplitMix64's finaliser over seed and uid."""
+def drawn(uid: str, seed: int = 0, stream: int = 1) -> float:
+    """A number in 0..1 by SplitMix64's finaliser over seed, stream (1: draws with a probability) and uid."""
     high, low = struct.unpack(">QQ", bytes.fromhex(uid))
 
     def mixed(x: int) -> int:
@@ -34,7 +34,7 @@ def drawn(uid: str, seed: int = 0) -> float:
         x = (x ^ (x >> 27)) * 0x94D049BB133111EB % 2**64
         return x ^ (x >> 31)
 
-    return mixed(mixed(mixed(seed) ^ high) ^ low) / 2**64
+    return mixed(mixed(mixed(mixed(seed) ^ (stream + 1)) ^ high) ^ low) / 2**64
 
 
 Rule = Callable[[World], set[str]]

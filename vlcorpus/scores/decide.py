@@ -32,6 +32,8 @@ from vlcorpus.scores.selection import Ints, UInt64s, ordered
 
 Missing = Literal["drop", "keep", "error"]
 _NARROW = 12
+DRAWN, CAPPED = 1, 2
+"""Streams of chance: the draws of a decision do not hang on each other, though they share its seed."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def judge(ready: Prepared, cut: Cuts, number: int, rows: pa.Table) -> tuple[Bool
         numbers = ready.numbers[number]
         assert numbers is not None
         values, there = numbers.of(rows)
-        chance = draws(halves(uids), predicate.seed) / 2.0**64
+        chance = draws(halves(uids), predicate.seed, DRAWN) / 2.0**64
         return chance < values, there
     keys, there = keys_of(ready, number, rows)
     groups = ready.groups[number]
@@ -122,7 +124,8 @@ def keys_of(ready: Prepared, number: int, rows: pa.Table) -> tuple[UInt64s, Bool
         values, there = numbers.of(rows)
         return ordered(values), there
     assert isinstance(predicate, RandomRows | Cap)
-    return ~draws(halves(uids_of(rows)), predicate.seed), None
+    stream = CAPPED if isinstance(predicate, Cap) else None
+    return ~draws(halves(uids_of(rows)), predicate.seed, stream), None
 
 
 def dtype_of(ready: Prepared, number: int) -> np.dtype[np.generic]:

@@ -154,9 +154,9 @@ def halves(uids: pa.Array, places: Ints | None = None) -> UInt64s:
     return (raw if places is None else raw[places]).astype(np.uint64)
 
 
-def draws(uids: UInt64s, seed: int) -> UInt64s:
-    """A uniform 64-bit number for each uid, (N, 2), and seed."""
-    return drawn(uids[:, 0], uids[:, 1], seed)
+def draws(uids: UInt64s, seed: int, stream: int | None = None) -> UInt64s:
+    """A uniform 64-bit number for each uid, (N, 2), seed and stream."""
+    return drawn(uids[:, 0], uids[:, 1], seed, stream)
 
 
 def truths(answers: pa.BooleanArray) -> tuple[Bools, Bools | None]:
