@@ -4,28 +4,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-import typer
-
 from tests.cli.shell import vlcorpus
 from tests.corpora import small
-from vlcorpus.cli import reading
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """The reading commands alone: exit code, stdout, stderr."""
-    app = typer.Typer()
-    reading.register(app)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        code = app([str(word) for word in words], standalone_mode=False)
-        said = capsys.readouterr()
-        return (code if isinstance(code, int) else 0), said.out, said.err
-
-    return call
 
 
 def label(folder: Path, name: str, *, good: int, unsure: int = 0, turned: int = 0) -> Path:

@@ -8,31 +8,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import typer
 
 from tests.corpora import Built, copy, overwrite, reseal, rewrite, small
 from vlcorpus import identity
-from vlcorpus.cli import output, reading, shape
+from vlcorpus.cli import output, shape
 from vlcorpus.corpus import Corpus
 from vlcorpus.errors import CorpusError, SourceError, UsageError, VlcorpusError
 from vlcorpus.io import table
 
 Run = Callable[..., tuple[int, str, str]]
 HOSTILE = "\x1b[2J\x1b]0;title\x07 \u202eevil\u202c \x9b31m \r\n\t bell\x07"
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """The reading commands alone: exit code, stdout, stderr."""
-    app = typer.Typer()
-    reading.register(app)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        code = app([str(word) for word in words], standalone_mode=False)
-        said = capsys.readouterr()
-        return (code if isinstance(code, int) else 0), said.out, said.err
-
-    return call
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from vlcorpus import schema
-from vlcorpus.scores import entities
+from vlcorpus.scores import automaton
 from vlcorpus.scores.entities import MOST, Entities
 from vlcorpus.web.words.match import fold, in_word
 
@@ -81,7 +81,7 @@ def test_sixteen_are_named_at_most() -> None:
 
 @pytest.mark.parametrize("at_once", [1, 50, 1 << 20])
 def test_like_a_slow_search(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entities, "_AT_ONCE", at_once)
+    monkeypatch.setattr(automaton, "AT_ONCE", at_once)
     rng = random.Random(11)
     words = ["a", "b", "ab", "ba", "a b", "b-a", "猫", "黒猫", "a.", "ß"]
     terms = [*words, "b a b", "猫 a", "ab ab"]

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from vlcorpus.scores import metaclip
+from vlcorpus.scores import automaton
 from vlcorpus.scores.metaclip import (
     Entries,
     entry_probability,
@@ -62,7 +62,7 @@ def test_worldwide_puts_no_space_beside_punctuation() -> None:
 @pytest.mark.parametrize("worldwide", [False, True])
 @pytest.mark.parametrize("at_once", [1, 40, 1 << 20])
 def test_matching_like_a_substring_search(worldwide: bool, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metaclip, "_AT_ONCE", at_once)
+    monkeypatch.setattr(automaton, "AT_ONCE", at_once)
     rng = random.Random(7)
     parts = ["a", "b", "猫", ".", "+", " ", " ", "\n", "\0", "é", "ab", "c"]
     entries = list(

@@ -58,7 +58,7 @@ def load(column: pa.Array, kind: Kind) -> Values:
         return column.cast(pa.timestamp("us", zone), safe=False).cast(pa.int64())
     if kind is Kind.TEXT:
         large = pa.types.is_large_string(column.type)  # which may be too large for another type
-        return _readable(column if large else column.cast(TYPES[kind]))
+        return readable(column if large else column.cast(TYPES[kind]))
     loaded = column.cast(TYPES[kind], safe=False)
     return pc.if_else(pc.is_nan(loaded), None, loaded) if kind is Kind.NUMBER else loaded
 
@@ -68,7 +68,7 @@ def fits(column: pa.Array, kind: Kind) -> bool:
     return pa.types.is_null(column.type) or kind_of(str(column.type)) is kind
 
 
-def _readable(column: pa.Array) -> pa.Array:
+def readable(column: pa.Array) -> pa.Array:
     """With U+FFFD where a text is no UTF-8, on which some kernels give up."""
     try:
         column.validate(full=True)
@@ -210,7 +210,7 @@ def check_pattern(pattern: str) -> None:
 
 def has(values: pa.ListArray, part: str) -> Values:
     """Whether any text of each list contains the part."""
-    hits = pc.fill_null(pc.match_substring(_readable(pc.list_flatten(values).cast(pa.string())), pattern=part), False)
+    hits = pc.fill_null(pc.match_substring(readable(pc.list_flatten(values).cast(pa.string())), pattern=part), False)
     found = np.zeros(len(values), bool)
     found[pc.list_parent_indices(values).to_numpy()[hits.to_numpy(zero_copy_only=False)]] = True
     return pc.if_else(pc.is_valid(values), pa.array(found), None)

@@ -10,7 +10,7 @@ each character of the list, less where beginnings are shared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 import ahocorasick
@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
+AT_ONCE = 1 << 20
+"""Characters in one walk of the automaton."""
 
 
 class Automaton:
@@ -40,3 +42,17 @@ class Automaton:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         flat = np.fromiter(chain.from_iterable(self._automaton.iter(text)), np.int64)
         return flat[0::2], flat[1::2]
+
+
+def runs(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts in runs of about AT_ONCE characters, each to be walked at once."""
+    some: list[str] = []
+    size = 0
+    for text in texts:
+        some.append(text)
+        size += len(text)
+        if size >= AT_ONCE:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some

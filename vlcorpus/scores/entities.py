@@ -19,11 +19,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from .automaton import Automaton, Ints
+from .automaton import Automaton, Ints, runs
 
 MOST = 16  # different entities kept of a text
 
-_AT_ONCE = 1 << 20  # characters in one walk of the automaton
 _LONGEST = 1 << 20
 
 
@@ -57,7 +56,7 @@ class Entities:
         counts: list[int] = []
         numbers: list[int] = []
         ends = [0]
-        for some in _runs(map(self._fold, texts)):
+        for some in runs(map(self._fold, texts)):
             for found in self._found(some):
                 counts.append(len(found))
                 numbers += list(dict.fromkeys(found))[:MOST]
@@ -102,17 +101,3 @@ class Entities:
         for code in np.flatnonzero(np.bincount(codes)).tolist():
             kinds[code] = self._in_word(chr(code))
         return kinds[codes]
-
-
-def _runs(texts: Iterable[str]) -> Iterable[list[str]]:
-    """The texts in runs of about _AT_ONCE characters."""
-    some: list[str] = []
-    size = 0
-    for text in texts:
-        some.append(text)
-        size += len(text)
-        if size >= _AT_ONCE:
-            yield some
-            some, size = [], 0
-    if some:
-        yield some

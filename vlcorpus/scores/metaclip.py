@@ -21,19 +21,18 @@ Cost: docs/scores-text.md. Two walks over all texts, of which nothing is kept bu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from .automaton import Automaton, Ints
+from .automaton import Automaton, Ints, runs
 
 LIMIT = 20_000  # of MetaCLIP-400M (and, by their account, of CLIP's WIT); 170,000 of MetaCLIP-2.5B and MetaCLIP 2
 
 Floats = npt.NDArray[np.float64]
 
-_AT_ONCE = 1 << 20  # characters in one walk
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~，。、；：？！“”‘’（）【】《》〈〉「」『』～—")
 # Han and its parts, kana (which MetaCLIP 2's own rule leaves out, so that its Japanese entries in kana alone match only
 # between spaces), Thai, Lao, Tibetan, Burmese, Khmer.
@@ -93,7 +92,7 @@ class Entries:
         """The entries of each text."""
         numbers: list[npt.NDArray[np.int32]] = [np.zeros(0, np.int32)]
         counts: list[Ints] = [np.zeros(0, np.int64)]
-        for some in _runs(texts):
+        for some in runs(texts):
             found, each = self._match(some)
             numbers.append(found)
             counts.append(each)
@@ -168,17 +167,3 @@ def limit_of_share(counts: Ints, share: float) -> int:
     ordered = np.sort(counts)
     nearest = int(np.abs(np.cumsum(ordered) / total - share).argmin())
     return max(1, int(ordered[nearest]))
-
-
-def _runs(texts: Iterable[str]) -> Iterable[list[str]]:
-    """The texts in runs of about _AT_ONCE characters."""
-    some: list[str] = []
-    size = 0
-    for text in texts:
-        some.append(text)
-        size += len(text)
-        if size >= _AT_ONCE:
-            yield some
-            some, size = [], 0
-    if some:
-        yield some

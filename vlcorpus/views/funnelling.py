@@ -10,8 +10,6 @@ of uid and seed, the same each time. Cost of comparing: 60 ns a row.
 
 from __future__ import annotations
 
-import hashlib
-import heapq
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -135,6 +133,8 @@ def compare(corpus: Corpus, first: str, second: str, *, samples: int = SAMPLES, 
     """Two decisions, side by side. CorpusError where they are of other pairs."""
     import numpy as np
 
+    from ..scores.prepared import draws, halves
+
     told = [stats_of(corpus, name) for name in (first, second)]
     of = "candidates" if all(each.get("of") == "candidates" for each in told) else "images"
     counts = np.zeros(4, np.int64)
@@ -144,10 +144,12 @@ def compare(corpus: Corpus, first: str, second: str, *, samples: int = SAMPLES, 
         counts += np.bincount(keeps[0].astype(np.int64) * 2 + keeps[1], minlength=4)
         for side in (0, 1):
             only = np.flatnonzero(keeps[side] & ~keeps[1 - side])
-            found = uids.take(only).to_pylist()
-            other = masks[1 - side][only].tolist()
-            rows = ((_hash(uid, seed), uid, shard, mask) for uid, mask in zip(found, other, strict=True))
-            drawn[side][:] = heapq.nsmallest(samples, [*drawn[side], *rows])
+            chance = draws(halves(uids, only), seed)
+            first_few = only[np.argsort(chance, kind="stable")[:samples]]
+            found, other = uids.take(first_few).to_pylist(), masks[1 - side][first_few].tolist()
+            numbers = np.sort(chance)[:samples].tolist()
+            rows = zip(numbers, found, [shard] * len(found), other, strict=True)
+            drawn[side][:] = sorted([*drawn[side], *rows])[:samples]
     neither, only_second, only_first, both = counts.tolist()
     union = both + only_first + only_second
     sides = [
@@ -189,11 +191,7 @@ def _aligned(found: Any, uids: Any, layer: str, shard: str) -> Any:
     return masks[place.to_numpy()]
 
 
-def _hash(uid: bytes, seed: int) -> bytes:
-    return hashlib.blake2b(uid, digest_size=8, salt=seed.to_bytes(8, "little")).digest()
-
-
-def _sample(corpus: Corpus, drawn: tuple[bytes, bytes, str, int], predicates: list[dict[str, Any]]) -> Sample:
+def _sample(corpus: Corpus, drawn: tuple[int, bytes, str, int], predicates: list[dict[str, Any]]) -> Sample:
     from ..io import table
 
     _, uid, shard, mask = drawn

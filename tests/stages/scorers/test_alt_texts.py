@@ -5,7 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from tests.stages.scorers.texts import corpus_of
-from vlcorpus.stages.scorers.alt_texts import alt_texts, joined, readable
+from vlcorpus.expression.kernels import readable
+from vlcorpus.stages.scorers.alt_texts import alt_texts, joined
 
 
 def test_texts_and_uids_are_those_of_the_candidates(tmp_path: Path) -> None:

@@ -1,20 +1,49 @@
-"""The words of one shard's candidates.
+"""The words of one shard's candidates, and scores that look at nothing else.
 
 uids, texts = alt_texts(corpus, "00000")         binary16 and string, a row for each candidate
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ...corpus import Corpus
+from ..base import Tell
+from .base import OneShard, Scored, Scorer
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from ..score import Score
+
+
+class OfTexts(Scorer):
+    """A score whose columns are a function of the texts alone."""
+
+    of = "candidates"
+    follows = "candidates"
+
+    @abstractmethod
+    def measure(self) -> Callable[[pa.StringArray], Mapping[str, Any]]:
+        """The engine: texts (N,) to columns (N,)."""
+
+    def open(self, stage: Score, corpus: Corpus) -> OneShard:
+        measure = self.measure()
+
+        def columns(unit: str, tell: Tell) -> Scored:
+            uids, texts = alt_texts(corpus, unit)
+            found = measure(texts)
+            tell(len(texts), len(texts))
+            return Scored({"uid": uids, **found})
+
+        return columns
+
 
 def alt_texts(corpus: Corpus, unit: str) -> tuple[pa.Array, pa.StringArray]:
     """uid and alt_text of each candidate. What is not Unicode in a text is U+FFFD."""
+    from ...expression.kernels import readable
     from ...io import table
 
     read = table.read(corpus.layer("candidates").path(f"{unit}.parquet"), "candidates", only=["uid", "alt_text"])
@@ -28,15 +57,3 @@ def joined(column: pa.ChunkedArray) -> pa.Array:
 
     found = column.combine_chunks()
     return pa.concat_arrays(found.chunks) if isinstance(found, pa.ChunkedArray) else found
-
-
-def readable(texts: pa.StringArray) -> pa.StringArray:
-    """The same texts in UTF-8: what a foreign hand wrote into a file need not be."""
-    import pyarrow as pa
-
-    try:
-        texts.validate(full=True)
-    except pa.ArrowInvalid:
-        parts = (part.as_buffer().to_pybytes().decode("utf-8", "replace") if part.is_valid else None for part in texts)
-        return pa.array(parts, pa.string())
-    return texts

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from ...corpus import Corpus
-from ..base import Tell
-from .base import OneShard, Scored, Scorer
+from .alt_texts import OfTexts
 
 if TYPE_CHECKING:
-    from ..score import Score
+    import pyarrow as pa
 
 
-class PII(Scorer):
+class PII(OfTexts):
     """Personal data in the alternative text: scores/pii.py."""
 
-    of = "candidates"
-    follows = "candidates"
-
-    def open(self, stage: Score, corpus: Corpus) -> OneShard:
+    def measure(self) -> Callable[[pa.StringArray], Mapping[str, Any]]:
         from ...scores.pii import find
-        from .alt_texts import alt_texts
 
-        def columns(unit: str, tell: Tell) -> Scored:
-            uids, texts = alt_texts(corpus, unit)
-            found = find(texts)
-            tell(len(texts), len(texts))
-            return Scored({"uid": uids, **found})
-
-        return columns
+        return find

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from ...corpus import Corpus
-from ..base import Tell
-from .base import OneShard, Scored, Scorer
+from .alt_texts import OfTexts
 
 if TYPE_CHECKING:
-    from ..score import Score
+    import pyarrow as pa
 
 
-class Text(Scorer):
+class Text(OfTexts):
     """Rules on the form of the alternative text, in any script: scores/text_rules.py."""
 
-    of = "candidates"
-    follows = "candidates"
-
-    def open(self, stage: Score, corpus: Corpus) -> OneShard:
+    def measure(self) -> Callable[[pa.StringArray], Mapping[str, Any]]:
         from ...scores.text_rules import measure
-        from .alt_texts import alt_texts
 
-        def columns(unit: str, tell: Tell) -> Scored:
-            uids, texts = alt_texts(corpus, unit)
-            found = measure(texts)
-            tell(len(texts), len(texts))
-            return Scored({"uid": uids, **found})
-
-        return columns
+        return measure
