@@ -92,13 +92,13 @@ def _option(kind: Any, about: OptionInfo, default: Any, key: str) -> tuple[str, 
     many = any(typing.get_origin(each) is list for each in (kind, *typing.get_args(kind)))
     plain = next((each for each in (kind, *typing.get_args(kind)) if isinstance(each, type)), str)
     declared = [each for each in (about.default, *(about.param_decls or ())) if isinstance(each, str)]
-    names = ", ".join(declared or ["--" + key.replace("_", "-")])
+    names = ", ".join(declared or ["--" + key.replace("_", "-")]).replace("/", ", ")
     choices = "|".join(plain) if issubclass(plain, enum.StrEnum) else ""
     metavar = about.metavar or choices or _KINDS.get(plain, "TEXT")
     bounds = [f"{sign} {value}" for sign, value in ((">=", about.min), ("<=", about.max)) if value is not None]
     notes = [note for note in (" and ".join(bounds), "may be repeated" if many else "") if note]
     meaning = (about.help or "") + (f" ({'; '.join(notes)})" if notes else "")
-    return f"{names} {metavar}".strip(), meaning, _default(default), ""
+    return f"{names} {metavar}".strip(), meaning, _default(default), str(about.envvar or "")
 
 
 def _default(value: Any) -> str:

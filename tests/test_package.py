@@ -71,7 +71,9 @@ def test_the_wheel_holds_package_recipes_and_schemas_and_nothing_else(built: Pat
         about = f"vlcorpus-{__version__}.dist-info"
         assert "vlcorpus = vlcorpus.cli.main:main" in wheel.read(f"{about}/entry_points.txt").decode()
     modules = {str(each.relative_to(REPOSITORY)) for each in (REPOSITORY / "vlcorpus").rglob("*.py")}
-    wanted = modules | {"vlcorpus/py.typed"}
+    static = {str(each.relative_to(REPOSITORY)) for each in (REPOSITORY / "vlcorpus/serve/static").iterdir()}
+    assert "vlcorpus/serve/static/index.html" in static
+    wanted = modules | static | {"vlcorpus/py.typed"}
     wanted |= {f"vlcorpus/_pipelines/{name}" for name in _sources("pipelines", ".yaml")}
     wanted |= {f"vlcorpus/_schemas/{name}" for name in _sources("schemas", ".json")}
     assert {name for name in names if not name.startswith(about)} == wanted

@@ -33,6 +33,7 @@ from tests.kill.hook.sitecustomize import RECORD
 from vlcorpus import schema
 from vlcorpus.io import table, tar
 from vlcorpus.io.commit import TEMPORARY
+from vlcorpus.stages import index_about
 from vlcorpus.web.archives import warc
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -148,6 +149,7 @@ _STAGES = {
     "embeddings": "embed",
     "decisions": "filter",
     "duplicates": "dedup",
+    "takedowns": "takedown",
     "splits": "split",
     "index": "index",
     "probes": "train-probe",
@@ -315,6 +317,8 @@ def _digest(path: Path) -> str:
             if "digest" in output:  # of the content without volatile columns
                 del output["sha256"], output["bytes"]
         return hashlib.sha256(json.dumps(stats).encode()).hexdigest()
+    if path.name == "index.json":
+        return index_about.digest(json.loads(path.read_text("utf-8")))
     if path.suffix == ".parquet" and not path.name.startswith(TEMPORARY):
         marks = pq.read_schema(path).metadata or {}
         name = marks.get(b"vlcorpus.table", b"").decode()

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the hook reads 
 POINTS, FOLDER_POINTS, WORKER_POINTS, SEED = 20, 3, 3, 20
 STAGES = {
     "start", "crawl", "download", "embed", "score similarity", "score phash", "score clusters", "score text", "filter",
-    "dedup", "split", "index", "export", "train-probe", "evaluate", "compare", "report",
+    "dedup", "takedown", "split", "index", "export", "train-probe", "evaluate", "compare", "report",
 }  # fmt: skip
 
 

@@ -77,7 +77,8 @@ def web_walk(place: Path, world: Served, *, model: Path, at_once: int = 1) -> Wa
         },
         {"dedup": {"radius": 3}},
         {"split": {"train": 0.8, "test": 0.2}},
-        {"index": {}},
+        {"takedown": {"lists": ["domain:gone.test"], "named": "gone"}},
+        {"index": {"kind": "rabitq"}},
         {"export": {"out": f"{exports}/raw", "split": "default", "shard_rows": 30}},
         {
             "export": {

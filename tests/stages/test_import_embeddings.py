@@ -22,6 +22,7 @@ from vlcorpus.corpus import Corpus
 from vlcorpus.errors import CorpusError, SourceError, UsageError
 from vlcorpus.images.prepare import ImageSettings
 from vlcorpus.io import table, vectors
+from vlcorpus.knn.query import parse
 from vlcorpus.stages import shards
 from vlcorpus.stages.base import UnitCommit
 from vlcorpus.stages.embed import Embed
@@ -32,7 +33,8 @@ from vlcorpus.stages.index import Index
 from vlcorpus.stages.outcome import Fetched
 from vlcorpus.stages.score import Score
 from vlcorpus.stages.vector_rows import WAYS, Pairs, find
-from vlcorpus.views.searching import search
+from vlcorpus.views.collection import open_collection
+from vlcorpus.views.searching import Hit, search
 from vlcorpus.views.verify import verify
 from vlcorpus.web.folders.vectors import described, look
 
@@ -156,7 +158,8 @@ def test_scores_and_decisions_follow_at_once(corpus: Corpus, tmp_path: Path) -> 
     assert corpus.layers("index") == ("ViT-B-32.openai.given",)
     assert verify(corpus).findings == ()
     uid = pairs(corpus)[2]["uid"]
-    assert uid not in [hit.uid for hit in search(corpus, uid=uid, k=3).hits]
+    found = search(open_collection(corpus.path), parse(f"uid:{uid}"), k=3).hits
+    assert found and uid not in [hit.uid for hit in found]
 
 
 def test_a_text_is_searched_with_the_model_that_was_named(corpus: Corpus, tmp_path: Path) -> None:
@@ -165,13 +168,17 @@ def test_a_text_is_searched_with_the_model_that_was_named(corpus: Corpus, tmp_pa
     own = corpus.layers("embeddings")[0]
     here(corpus, ImportEmbeddings(folders=(str(corpus.layer(f"embeddings/{own}").folder),), model=probe))
     named = next(name for name in corpus.layers("embeddings") if name.endswith(".given"))
-    want = search(corpus, text="a dog", k=5, model=own).hits
-    assert search(corpus, text="a dog", k=5, model=named).hits == want
+
+    def dogs(model: str) -> tuple[Hit, ...]:
+        return search(open_collection(corpus.path, model=model), parse("a dog"), k=5).hits
+
+    want = dogs(own)
+    assert dogs(named) == want
     shutil.rmtree(corpus.layer(f"embeddings/{own}").folder)
-    assert search(corpus, text="a dog", k=5, model=probe).hits == want
+    assert dogs(probe) == want
     here(corpus, ImportEmbeddings(folders=(str(corpus.layer(f"embeddings/{named}").folder),), model=None))
     with pytest.raises(UsageError, match=r"the model that made .* is not known"):
-        search(corpus, text="a dog", model=next(each for each in corpus.layers("embeddings") if each != named))
+        dogs(next(each for each in corpus.layers("embeddings") if each != named))
 
 
 def fetched(corpus: Corpus) -> None:

@@ -115,7 +115,7 @@ def test_an_overwritten_payload_is_found_by_its_digest(own_corpus: Built) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    ["embeddings/*/img_emb/img_emb_00000.npy", "probes/raw/seed-1/weights.safetensors", "index/*/text.index",
+    ["embeddings/*/img_emb/img_emb_00000.npy", "probes/raw/seed-1/weights.safetensors", "index/*/index.json",
      "reports/report.html", "candidates/rejected/00000.parquet", "sources/*/pages/00000.parquet"],
 )  # fmt: skip
 def test_a_flipped_bit_anywhere_is_found(own_corpus: Built, name: str) -> None:

@@ -184,7 +184,8 @@ def test_it_dies_with_a_killed_parent(folder: Path) -> None:
             pass
     parent.stdout.close()
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port), timeout=20)
+        while True:  # until the system has closed its port, too
+            socket.create_connection(("127.0.0.1", port), timeout=20).close()
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:

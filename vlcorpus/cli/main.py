@@ -47,6 +47,7 @@ _PANELS = {
     "score": "Judge",
     "filter": "Judge",
     "dedup": "Judge",
+    "takedown": "Use",
     "split": "Use",
     "export": "Use",
     "index": "Use",

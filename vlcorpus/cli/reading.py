@@ -1,4 +1,4 @@
-"""The commands that read a corpus and change nothing: status, show, verify, inspect, schema, recipes, search, audit.
+"""The commands that read a corpus and change nothing: status, show, verify, inspect, schema, recipes, search, audit …
 
 register(app)      adds them to the command line; heavy libraries load inside the commands
 """
@@ -28,13 +28,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 def register(app: typer.Typer) -> None:
     """Add the reading commands to the app."""
-    from . import auditing, funnelling, inspecting, searching, showing
+    from . import auditing, funnelling, inspecting, searching, serving, showing
 
     for name, command in (
         ("status", status),
         ("show", showing.show),
         ("funnel", funnelling.funnel),
         ("search", searching.search),
+        ("serve", serving.serve),
         ("audit", auditing.audit),
         ("inspect", inspecting.inspect),
         ("verify", verify),

@@ -74,6 +74,9 @@ def do(
     if not as_json:
         for words in moved(corpus, plan):
             output.note(words)
+        for step in plan.steps:
+            for words in step.stage.told(corpus):
+                output.note(words)
     if advise and not as_json:
         from ..views.status import status
 

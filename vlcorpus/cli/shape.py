@@ -2,24 +2,21 @@
 
 cell(b"\\x01" * 16)          "01010101…": bytes as hex, numbers short, texts cleaned and cut
 shorten("long text", 6)      "long …", counting wide characters as two
-plain(dataclass)             what json.dumps takes: no bytes, no NaN, no paths
 """
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import json
-import math
 import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
+from ..views.plain import plain
 from . import output
+
+__all__ = ["cell", "plain", "shorten", "when", "width"]
 
 WIDE = 1_000_000
 
@@ -57,27 +54,6 @@ def cell(value: object, most: int = WIDE) -> str:
     if isinstance(value, list | dict):
         return shorten(json.dumps(plain(value), ensure_ascii=False), most)
     return shorten(value, most)
-
-
-def plain(value: Any) -> Any:
-    """`value` as JSON values: dataclasses as objects, bytes as hex, what is not finite as null."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {each.name: plain(getattr(value, each.name)) for each in dataclasses.fields(value) if each.repr}
-    if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [plain(each) for each in value]
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    return str(value)
 
 
 def when(seconds: float) -> str:

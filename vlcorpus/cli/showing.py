@@ -52,6 +52,8 @@ def _lines(told: Life, *, exported: bool) -> Iterator[tuple[str, str]]:
     if told.rejected is not None:
         yield "rejected", f"{told.rejected}: {_meaning('candidates', told.rejected)}"
         return
+    for name, value in told.taken_down.items():
+        yield "taken down", f"by {value} of takedowns/{name}: nothing gives it out"
     yield from _image(told)
     for each in told.embedded:
         norms = f"norms {each.image_norm:.4f} (image), {each.text_norm:.4f} (text)"

@@ -29,6 +29,7 @@ from ..errors import VlcorpusError
 
 TEMPORARY = ".tmp-"
 _STATS = "stats"
+_CHUNK = 1 << 20
 
 
 class Sink(io.RawIOBase):
@@ -152,6 +153,32 @@ class Commit:
             os.replace(temporary, final)
             sync_folder(final.parent)
         self.outputs[name] = {"bytes": sink.size, "sha256": sha256}
+
+    def link(self, name: str, path: Path, *, copied: bool = False) -> str:
+        """Give the commit a whole file as its output: by a second name for it, or by a copy where that cannot be or is
+        wanted. Returns `linked` or `copied`."""
+        final = self.folder / name
+        # Not the name that `file` would use: that one is opened for writing, which must never reach a link.
+        temporary = self.folder / (self._prefix + "link-" + name.replace("/", "_"))
+        try:
+            if copied:
+                raise OSError
+            os.link(path.resolve(), temporary)
+        except OSError:  # another file system, or one without links
+            with open(path, "rb") as file, self.file(name) as sink:
+                while chunk := file.read(_CHUNK):
+                    sink.write(chunk)
+            return "copied"
+        with explained(final), open(temporary, "rb") as file:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.seek(0, os.SEEK_END)
+            os.fsync(file.fileno())
+            os.replace(temporary, final)
+            temporary.unlink(missing_ok=True)  # replacing a name of the same file does nothing
+            sync_folder(final.parent)
+        self.outputs[name] = {"bytes": size, "sha256": sha256}
+        return "linked"
 
     def write(self, name: str, payload: bytes) -> None:
         with self.file(name) as sink:

@@ -110,12 +110,12 @@ def _append(corpus: Corpus, steps: list[Step], stage: Stage, *, added: bool, pen
     if followed is not None and steps[followed].stage.follows is None:
         upstream.append(followed)  # a reduction brings all its shards at once
         followed = None
-    for name in stage.wanted():
+    for name in (*stage.wanted(), *stage.heeds(corpus)):
         number = _maker(corpus, steps, stage, name, pending)
         if number is not None:
             upstream.append(number)
     reads = [stage.follows] if stage.follows else []
-    reads += [*stage.wanted(), *stage.uses(), *stage.brings()]
+    reads += [*stage.wanted(), *stage.heeds(corpus), *stage.uses(), *stage.brings()]
     # Every step that brings what this one reads or adds to goes before it: no result may depend on who is faster.
     upstream += [number for number, step in enumerate(steps) if number != followed and _concerns(step, reads)]
     stage.check(corpus)

@@ -78,6 +78,14 @@ class Stage:
         """What there is to do, in order."""
         return self.followed(corpus).units() if self.follows else (ALL,)
 
+    def heeds(self, corpus: Corpus) -> tuple[str, ...]:
+        """Layers that bind this stage where the corpus has them: brought up to date first, though it names none."""
+        return ()
+
+    def told(self, corpus: Corpus) -> tuple[str, ...]:
+        """What a person should be told when the work is done."""
+        return ()
+
     def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
         """Digest of every input of a unit, by name."""
         if self.follows:

@@ -27,7 +27,7 @@ from ..errors import UsageError
 from ..io.commit import TEMPORARY, claimed
 from ..spec import setting, values_of
 from . import export_formats as formats
-from . import export_lists, export_samples
+from . import export_lists, export_samples, takedowns
 from .base import ALL, Stage, Tell, UnitCommit, Work
 from .export_samples import SIMILARITY
 
@@ -84,10 +84,13 @@ class Export(Stage):
             return ()
         return (SIMILARITY, export_lists.LIST, "shards") if self.output_format == formats.URLS else (SIMILARITY,)
 
+    def heeds(self, corpus: Corpus) -> tuple[str, ...]:
+        return tuple(layer.name for layer in takedowns.layers(corpus))
+
     def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
         used = {name: corpus.layer(name) for name in self.uses()}
         found = {name: layer.digest_all() for name, layer in used.items() if layer.units()}
-        return super().inputs(corpus, unit) | found
+        return super().inputs(corpus, unit) | found | takedowns.inputs(corpus)
 
     def check(self, corpus: Corpus) -> None:
         out = Path(self.out)

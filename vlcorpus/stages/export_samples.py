@@ -104,7 +104,7 @@ def write(
     """Write a split's shards. Returns how many samples each file or folder holds."""
     folder = Layer(f"{layer.name}/{split}", layer.folder / split)
     coming = _written(corpus, parts)
-    similarity = _similarity(corpus)
+    similarity = similarity_of(corpus)
     total = sum(sum(part.copies) for part in parts)
     sizes: dict[str, int] = {}
     for number, start in enumerate(range(0, total, shard_rows)):
@@ -157,12 +157,12 @@ def _samples(
 ) -> Iterator[formats.Sample]:
     """Pairs as the samples of a shard."""
     for place, (pair, weight, copy) in enumerate(coming):
-        about = _about(pair, formats.key_of(shard, place, rows, copy), similarity(pair), weight)
-        yield formats.Sample(about, pair.extension, _members(pair, about))
+        about = about_of(pair, formats.key_of(shard, place, rows, copy), similarity(pair), weight)
+        yield formats.Sample(about, pair.extension, members_of(pair, about))
         tell(before + place + 1, before + place + 1)
 
 
-def _similarity(corpus: Corpus) -> Callable[[Pair], float | None]:
+def similarity_of(corpus: Corpus) -> Callable[[Pair], float | None]:
     """The similarity of a pair, where it was scored."""
     from ..io import table
 
@@ -182,7 +182,8 @@ def _similarity(corpus: Corpus) -> Callable[[Pair], float | None]:
     return similarity
 
 
-def _about(pair: Pair, key: str, similarity: float | None, weight: float) -> dict[str, Any]:
+def about_of(pair: Pair, key: str, similarity: float | None, weight: float) -> dict[str, Any]:
+    """The row of a sample, as schemas/exports.json has it."""
     row = pair.row
     return {
         "key": key,
@@ -198,7 +199,8 @@ def _about(pair: Pair, key: str, similarity: float | None, weight: float) -> dic
     }
 
 
-def _members(pair: Pair, about: dict[str, Any]) -> dict[str, bytes]:
+def members_of(pair: Pair, about: dict[str, Any]) -> dict[str, bytes]:
+    """The files of a sample by ending: its image as stored, its words, and its row as JSON without what is null."""
     told = json.loads(about["additional"]) if about["additional"] is not None else {}
     told |= {name: value for name, value in about.items() if value is not None and name != "additional"}
     text = json.dumps(told, ensure_ascii=True)

@@ -14,15 +14,12 @@ rewritten. The tool's own JSON stays in tars that are linked or copied, so their
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..corpus import Corpus
-from ..io.commit import TEMPORARY, explained, sync_folder
 from . import import_folder
 from .base import Tell, UnitCommit
 
@@ -108,7 +105,11 @@ class _Shard:
         name = f"{self._unit}.tar"
         with commit:
             whole = self._as_it_stands()
-            taken = _link(commit, name, whole, self._stage.take) if whole is not None else self._rewrite(commit, name)
+            taken = (
+                commit.link(name, whole, copied=self._stage.take != "link")
+                if whole is not None
+                else self._rewrite(commit, name)
+            )
             listed = list(shards.rows_of(self._corpus, self._unit, self._rows, self._first, self._outcomes))
             table.write(commit, f"{self._unit}.parquet", table.columns(listed, "shards"), "shards")
             commit.finish(**shards.counts_of(listed), taken=taken)
@@ -209,29 +210,3 @@ def _is_object(text: bytes) -> bool:
         return isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):
         return False
-
-
-def _link(commit: UnitCommit, name: str, path: Path, how: str) -> str:
-    """Give the commit a whole file as its output: by a second name for it, or by a copy."""
-    if how == "link":
-        final = commit.folder / name
-        # Not the name that commit.file would use: that one is opened for writing, which must never reach a link.
-        temporary = commit.folder / f"{TEMPORARY}{commit.marker}-link-{name}"
-        try:
-            os.link(path.resolve(), temporary)
-        except OSError:  # another file system, or one without links
-            how = "copy"
-        else:
-            with explained(final), open(temporary, "rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-                size = file.seek(0, os.SEEK_END)
-                os.fsync(file.fileno())
-                os.replace(temporary, final)
-                temporary.unlink(missing_ok=True)  # replacing a name of the same file does nothing
-                sync_folder(final.parent)
-            commit.outputs[name] = {"bytes": size, "sha256": sha256}
-            return "linked"
-    with open(path, "rb") as file, commit.file(name) as sink:
-        while chunk := file.read(_CHUNK):
-            sink.write(chunk)
-    return "copied"

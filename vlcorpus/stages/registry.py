@@ -28,6 +28,7 @@ _STAGES = {
     "score": "score:Score",
     "filter": "filter:Filter",
     "dedup": "dedup:Dedup",
+    "takedown": "takedown:Takedown",
     "split": "split:Split",
     "export": "export:Export",
     "index": "index:Index",
@@ -50,6 +51,7 @@ _MAKERS = {
     "scores": "score",
     "duplicates": "dedup",
     "splits": "split",
+    "takedowns": "takedown",
 }
 
 # Which other stage may have made it.
@@ -61,6 +63,7 @@ _HINTS = {
     "decisions": "decide first: `vlcorpus filter CORPUS --min-sim 0.28`",
     "duplicates": "make it first: `vlcorpus dedup CORPUS --duplicates NAME`",
     "splits": "make it first: `vlcorpus split CORPUS --split NAME`",
+    "takedowns": "make it first: `vlcorpus takedown CORPUS LIST --named NAME`",
     "probes": "train it first: `vlcorpus train-probe CORPUS`",
     "evaluations": "measure first: `vlcorpus evaluate CORPUS SUITE.yaml`",
     "comparisons": "compare first: `vlcorpus compare CORPUS`",
@@ -97,7 +100,7 @@ def maker(corpus: Corpus, layer: str, asker: Stage) -> Stage | None:
     made_before = _made_before(corpus, _embeddings(corpus, model) if head == "embeddings" else layer, cls)
     if made_before is not None:
         return made_before if head != "scores" or _can_be_made(corpus, made_before) else None
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"named": tail} if head == "takedowns" else {}
     if head == "scores":
         if tail not in scorers.kinds() or scorers.scorer(tail).needed:
             return None

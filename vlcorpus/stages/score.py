@@ -60,6 +60,17 @@ class Score(Stage):
     )
     clusters: int | None = setting(None, help="How many clusters (clusters).", least=2)
     references: str | None = setting(None, help=".npy of reference centroids (nearest).", path=True)
+    query: str | None = setting(
+        None,
+        help="Words, or terms with weights as '+\"red car\" -toy image:1' (query).",
+        result=False,  # what it says, with the content of its files, is an input
+    )
+    query_files: tuple[str, ...] = setting(
+        (),
+        help="Images and .npy files that the query names by number, image:1 the first (query).",
+        result=False,
+        path=True,
+    )
     terms: str | None = setting(
         None, help="File of terms, one a line, or folder of one for each language (entities, metaclip).", path=True
     )

@@ -29,8 +29,9 @@ from ..errors import CorpusError
 from ..io import subset, table
 from ..scores.draws import draws
 from .base import ALL
+from .takedowns import TAKEN_DOWN, refuse_stale, taken_down
 
-NOT_KEPT, OTHER_KEEPER, NO_IMAGE = REASONS = ("not_kept", "other_keeper", "no_image")
+NOT_KEPT, OTHER_KEEPER, NO_IMAGE, _ = REASONS = ("not_kept", "other_keeper", "no_image", TAKEN_DOWN)
 WITH_IMAGES, CANDIDATES = "images", "candidates"
 EVERY = "all"  # the split of what is in none
 MOST_WEIGHT = 1_000_000
@@ -154,10 +155,12 @@ class Chosen:
 
     The keeper of a duplicate group is its first kept pair in corpus order; groups know nothing of decisions. Pairs of
     one image are never each other's duplicates here: they are several captions of one picture. So shards are asked for
-    once, in order.
+    once, in order. What is taken down is never taken and stands for no group, whatever a decision says of it;
+    CorpusError where a takedown has not seen all pairs.
     """
 
     def __init__(self, corpus: Corpus, choice: Choice, *, listed: bool = False) -> None:
+        refuse_stale(corpus)
         self._corpus = corpus
         self._choice = choice
         self.of = WITH_IMAGES
@@ -194,6 +197,10 @@ class Chosen:
             coded = found.dictionary_encode()
             splits, split = tuple(coded.dictionary.to_pylist()), coded.indices.fill_null(0).to_numpy()
             why[keep & found.is_null().to_numpy(zero_copy_only=False)] = 1 + REASONS.index(NO_IMAGE)
+        gone = taken_down(self._corpus, shard)
+        if len(gone):
+            own = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(uids), [None, pa.py_buffer(uids)])
+            why[pc.is_in(own, value_set=gone).to_numpy(zero_copy_only=False)] = 1 + REASONS.index(TAKEN_DOWN)
         if self._groups is not None:
             images = subset.raw(rows.of_candidates(["image_id"]).column("image_id").combine_chunks())
             why[self._groups.others(uids, images, why == 0)] = 1 + REASONS.index(OTHER_KEEPER)

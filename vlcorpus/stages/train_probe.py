@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from ..corpus import Corpus, Layer
 from ..errors import CorpusError, SourceError, UsageError
 from ..spec import setting
+from . import takedowns
 from .base import ALL, Stage, Tell, Work
 from .export import Export
 
@@ -76,9 +77,12 @@ class TrainProbe(Stage):
     def units(self, corpus: Corpus) -> Sequence[str]:
         return tuple(f"seed-{seed}" for seed in self.seeds)
 
+    def heeds(self, corpus: Corpus) -> tuple[str, ...]:
+        return tuple(layer.name for layer in takedowns.layers(corpus)) if self.on is None else ()
+
     def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
         if self.on is None:
-            return super().inputs(corpus, unit) | {"seed": unit}
+            return super().inputs(corpus, unit) | takedowns.inputs(corpus) | {"seed": unit}
         layer = corpus.layer(f"out:{self.on}")
         digest = layer.digest_all() if _is_export(layer) else _digest(_tars(layer))
         return {"pairs": digest, "seed": unit}

@@ -317,17 +317,20 @@ class _Members:
 
 
 def _indexes(ledger: Ledger, corpus: Corpus) -> None:
-    from .searching import index_about
+    from ..stages import index_about, index_opened
 
     for model in corpus.layers("index"):
         layer = corpus.layer(f"index/{model}")
         if stats_or_none(layer, ALL) is None:
             continue
-        fix = f"build it again: `vlcorpus index {corpus.path}`"
-        with ledger.trying(f"{layer.name}/index.json", fix):
-            about = index_about(layer)
-            from ..knn.index_file import read_index
-
-            for side in ("image", "text"):
-                read_index(layer.path(f"{side}.index"), dimension=about.dimension, rows=about.rows)
+        fix = f"build it again: `vlcorpus index {corpus.path} --rebuild`"
+        with ledger.trying(f"{layer.name}/{index_about.FILE}", fix):
+            about = index_about.read(layer)
+            live = sum(segment.rows for segment in about.segments if not segment.dead)
+            ledger.agree(f"{layer.name}/{index_about.FILE}", "rows of its shards", live, about.rows, fix)
+            for side in index_about.SIDES:
+                own = about.side(side)
+                if own.file is not None:
+                    ledger.agree(f"{layer.name}/{own.file}", "vectors", own.vectors, about.ids, fix)
+                    index_opened.read(layer, about, side)
             ledger.checked["index rows"] += about.rows

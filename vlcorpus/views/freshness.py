@@ -60,7 +60,8 @@ class Freshness:
         if stage.makes == "sources" or (stage.creates and unit == ALL):  # a source's inputs lie outside
             return dict(recorded)
         elsewhere = [name for name in recorded if name not in _FACTS and not self._is_layer(name)]
-        if elsewhere or stage.name == "report":  # a report takes in whatever layers there are
+        # A report takes in whatever layers there are, and takedowns bind what was made before them.
+        if elsewhere or stage.name == "report" or stage.heeds(self._corpus):
             return stage.inputs(self._corpus, unit)
         return {name: self._today(name, unit, value) if self._is_layer(name) else value
                 for name, value in recorded.items()}  # fmt: skip

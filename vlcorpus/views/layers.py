@@ -27,6 +27,7 @@ _ORDER = (
     "scores/",
     "decisions/",
     "duplicates/",
+    "takedowns/",
     "splits/",
     "index/",
     "probes/",
@@ -115,6 +116,8 @@ def table_of(layer: str, output: str) -> str | None:
         return scorers.table_of(layer)
     if head(layer) == "evaluations":
         return "answers"
+    if head(layer) == "takedowns":
+        return "takedowns-asked" if output == "asked.parquet" else "takedowns"
     for kind in _KINDS:
         if kind.head == head(layer) and kind.folder == folder:
             return kind.table

@@ -18,6 +18,7 @@ from ..errors import CorpusError
 from ..io import table
 from ..stages import scorers
 from ..stages.columns import catalogue
+from ..stages.takedowns import named_by
 from .exported import Exported, exported
 from .find import Found, Refused, places
 from .judging import Judgement, judgement
@@ -76,7 +77,8 @@ class Grouped:
 @dataclass(frozen=True)
 class Life:
     """uid, key and shard; `found` is its row as a candidate; `rejected` says why it is none; `page` and `fetched` are
-    its rows in those tables. scores: by column; those that came with a list as `list.similarity`."""
+    its rows in those tables. scores: by column; those that came with a list as `list.similarity`. taken_down: the value
+    that names it, by takedown."""
 
     uid: str
     shard: str
@@ -92,6 +94,7 @@ class Life:
     groups: tuple[Grouped, ...] = ()
     splits: dict[str, str] = field(default_factory=dict)
     exports: tuple[Exported, ...] = ()
+    taken_down: dict[str, str] = field(default_factory=dict)
 
 
 def life(corpus: Corpus, place: Found | Refused, *, export: Path | None = None) -> Life:
@@ -119,6 +122,7 @@ def life(corpus: Corpus, place: Found | Refused, *, export: Path | None = None) 
         groups=tuple(_groups(corpus, place)),
         splits=_splits(corpus, place),
         exports=tuple(exported(export, place.uid, found["given_uid"])) if export is not None else (),
+        taken_down=named_by(corpus, place.uid),
     )
 
 

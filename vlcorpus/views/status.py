@@ -126,7 +126,7 @@ def _layer(
         states[state] += 1
         if state == STALE:
             stale_stats.setdefault(layer.name, stats)
-    seen, kept, rejected = _rows(layer, good)
+    seen, kept, rejected = rows_of(layer, good)
     todo = _wanted(corpus, layer, read) - read.keys()
     ends = [float(stats["end_time"]) for stats in good.values() if isinstance(stats.get("end_time"), int | float)]
     return LayerStatus(
@@ -139,7 +139,7 @@ def _layer(
         seen=seen,
         kept=kept,
         rejected=rejected,
-        bytes=sum(_bytes(stats) for stats in good.values()),
+        bytes=sum(bytes_of(stats) for stats in good.values()),
         made=max(ends, default=None),
     )
 
@@ -156,7 +156,7 @@ def _wanted(corpus: Corpus, layer: Layer, read: dict[str, dict[str, Any] | None]
     return wanted
 
 
-def _rows(layer: Layer, good: dict[str, dict[str, Any]]) -> tuple[int, int, dict[str, int]]:
+def rows_of(layer: Layer, good: dict[str, dict[str, Any]]) -> tuple[int, int, dict[str, int]]:
     """Rows of a layer: those of its shards, of its reduction, or (probes) of the largest of its units."""
     if head(layer.name) == "sources" and ALL in good:
         chosen = [good[ALL]]
@@ -172,7 +172,8 @@ def _rows(layer: Layer, good: dict[str, dict[str, Any]]) -> tuple[int, int, dict
     return seen, kept, dict(rejected.most_common())
 
 
-def _bytes(stats: dict[str, Any]) -> int:
+def bytes_of(stats: dict[str, Any]) -> int:
+    """Bytes of all that a unit wrote."""
     return sum(number(each, "bytes") for each in stats["outputs"].values() if isinstance(each, dict))
 
 

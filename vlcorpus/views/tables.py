@@ -10,7 +10,7 @@ A file that is no parquet, is cut short, or has more columns than a person can r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,25 +89,29 @@ def is_listing(path: Path) -> bool:
 
 def listing(path: Path) -> list[Listed]:
     """The tables below a corpus or a folder. Files that cannot be read are named and not counted."""
-    found = []
-    for folder, files in groups(path).items():
-        rows = size = 0
-        first: pa.Schema | None = None
-        unreadable = []
-        for file in files:
-            try:
-                about = _footer(file)
-            except SourceError:
-                unreadable.append(file.name)
-                continue
-            rows += about.metadata.num_rows
-            size += file.stat().st_size
-            first = about.schema_arrow if first is None else first
-        table = _table_of(first) if first is not None else None
-        meaning = schema.table(table).meaning if table is not None else ""
-        name = folder.relative_to(path).as_posix() if folder != path else str(path)
-        found.append(Listed(name, table, meaning, len(files), rows, size, tuple(unreadable)))
-    return found
+    return [
+        listed(folder.relative_to(path).as_posix() if folder != path else str(path), files)
+        for folder, files in groups(path).items()
+    ]
+
+
+def listed(name: str, files: Sequence[Path]) -> Listed:
+    """The files of one folder, from their footers alone."""
+    rows = size = 0
+    first: pa.Schema | None = None
+    unreadable = []
+    for file in files:
+        try:
+            about = footer(file)
+        except SourceError:
+            unreadable.append(file.name)
+            continue
+        rows += about.metadata.num_rows
+        size += file.stat().st_size
+        first = about.schema_arrow if first is None else first
+    table = table_of(first) if first is not None else None
+    meaning = schema.table(table).meaning if table is not None else ""
+    return Listed(name, table, meaning, len(files), rows, size, tuple(unreadable))
 
 
 def inspect(path: Path, *, rows: int = 5, column: str | None = None) -> Inspected:
@@ -115,14 +119,14 @@ def inspect(path: Path, *, rows: int = 5, column: str | None = None) -> Inspecte
     that is not there."""
     own = groups(path)
     files = own.get(path) or next(iter(own.values()))
-    first = _footer(files[0]).schema_arrow
+    first = footer(files[0]).schema_arrow
     names = _chosen(first, column, files[0])
-    table = _table_of(first)
+    table = table_of(first)
     tallies = {name: Tally(first.field(name)) for name in names}
     head: list[dict[str, Any]] = []
     total = size = 0
     for file in files:
-        about = _footer(file)
+        about = footer(file)
         if not about.schema_arrow.equals(first):
             raise SourceError(
                 f"{file} has other columns than {files[0].name}", f"inspect one of them: `vlcorpus inspect {file}`"
@@ -137,7 +141,7 @@ def inspect(path: Path, *, rows: int = 5, column: str | None = None) -> Inspecte
         files=len(files),
         rows=total,
         bytes=size,
-        columns=tuple(tallies[name].column(_declared(table, name)) for name in names),
+        columns=tuple(tallies[name].column(declared(table, name)) for name in names),
         head=tuple(head),
     )
 
@@ -158,7 +162,7 @@ def _chosen(found: pa.Schema, column: str | None, file: Path) -> list[str]:
     return list(found.names)
 
 
-def _footer(file: Path) -> pq.ParquetFile:
+def footer(file: Path) -> pq.ParquetFile:
     """The opened file. SourceError where it is no parquet file."""
     try:
         return pq.ParquetFile(file, memory_map=True, thrift_string_size_limit=1 << 26)
@@ -184,7 +188,7 @@ def _take_in(
         raise SourceError(f"{file} is damaged: {_line(error)}", "fetch or write the file again") from error
 
 
-def _table_of(found: pa.Schema) -> str | None:
+def table_of(found: pa.Schema) -> str | None:
     """Which of our tables this is: by its mark, else by its columns."""
     mark = (found.metadata or {}).get(b"vlcorpus.table", b"").decode("utf-8", "replace")
     if mark in schema.tables():
@@ -193,7 +197,8 @@ def _table_of(found: pa.Schema) -> str | None:
     return same[0] if same else None
 
 
-def _declared(table: str | None, column: str) -> schema.Column | None:
+def declared(table: str | None, column: str) -> schema.Column | None:
+    """What the schema says of a column."""
     if table is None:
         return None
     return next((each for each in schema.table(table).columns if each.name == column), None)

@@ -22,6 +22,7 @@ _SCORERS = {
     "normsim": "normsim:NormSim",
     "clusters": "clusters:Clusters",
     "nearest": "nearest:Nearest",
+    "query": "query:Query",
     "fused": "fused:Fused",
     "flipped": "flipped:Flipped",
     "phash": "phash:PHash",
