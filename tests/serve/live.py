@@ -82,7 +82,8 @@ class Live:
                 connection.putheader(name, value)
             if body is not None and "Content-Length" not in given:
                 connection.putheader("Content-Length", str(len(body)))
-            connection.endheaders(body)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused before it had read all
+                connection.endheaders(body)
             response = connection.getresponse()
             return Answer(
                 response.status, {name.lower(): text for name, text in response.getheaders()}, response.read()

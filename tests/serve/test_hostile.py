@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import socket
 import threading
@@ -17,7 +18,7 @@ import uvicorn
 from tests.corpora import Built
 from tests.images import drawn
 from tests.net.server import LoopbackServer
-from tests.serve.live import Live, run
+from tests.serve.live import Answer, Live, run
 from vlcorpus.images.decode import Decoded, Refused, decode
 from vlcorpus.serve.answers import Refusal
 from vlcorpus.serve.app import application
@@ -236,7 +237,11 @@ def test_too_many_large_uploads_at_once_are_refused(small_corpus: Built) -> None
         connection.sendall(head("/api/upload", "image/jpeg", 2_000_000))
         while not state.uploading:
             live.get("/api/about")
-        found = live.ask("POST", "/api/upload", bytes(1_000_001), JPEG)
+        with connected(live) as other:  # it is refused by what it announces, before it sends it
+            other.sendall(head("/api/upload", "image/jpeg", 1_000_001))
+            answer = http.client.HTTPResponse(other)
+            answer.begin()
+            found = Answer(answer.status, {name.lower(): text for name, text in answer.getheaders()}, answer.read())
         refused(found, 429)
         assert found.headers["retry-after"] == "1"
         refused(live.ask("POST", "/api/upload", bytes(1_000), JPEG), 415)
