@@ -201,7 +201,7 @@ def main() -> int:
         built: dict[str, dict[str, Any]] = {}
         asked: dict[str, dict[str, Any]] = {}
         own = [sys.executable, __file__, "--memory", memory]
-        for name, kind in (("as chosen", "auto"), ("rabitq", "rabitq")):
+        for name, kind in (("as chosen", "auto"), ("exact", "exact")):
             built[name] = measured([*own, "--build", str(corpus), kind])
             built[name]["holds"] = holds(next((corpus / "index").iterdir()))
             asked[name] = measured([*own, "--search", str(folder), str(corpus)])
@@ -217,7 +217,7 @@ def main() -> int:
             words = " ".join(f"{each[key]:>9.4g}" for key in RATIOS)
             print(f"{name:<10} {words}  {each['kind']}")
         if chosen.peer:
-            for name in ("as chosen", "rabitq"):
+            for name in ("as chosen", "exact"):
                 theirs = built["autofaiss"]
                 words = " ".join(
                     f"{theirs[key] / built[name][key]:>8.1f}x" if built[name][key] else " " * 9 for key in RATIOS
@@ -227,7 +227,7 @@ def main() -> int:
         for name, each in asked.items():
             numbers = (recall(each["found"], exact), each["ms"], each["peak"], each["own"])
             print(f"{name:<10} " + " ".join(f"{number:>9.4g}" for number in numbers))
-        for name in ("as chosen", "rabitq"):
+        for name in ("as chosen", "exact"):
             said = built[name]["said"]
             print(f"index.json, {name}: {said['recall']:.4f} of text queries ({said['low']:.4f} to {said['high']:.4f})")
     return 0
