@@ -1,12 +1,12 @@
 """Products: stored rows widened, their directions, and inner products that do not depend on how they were computed.
 
-    widened(rows)  fp16 (N, D)                       -> fp32 (N, D), ten times faster than numpy's astype
+    widened(rows)  fp16 (N, D)                       -> fp32 (N, D), five times faster than numpy's astype
     directions(block)                                -> which rows are neither zero nor broken, and their norms
     exact(block, query)   fp32 (N, D), fp32 (D,)     -> fp32 (N,): the fp64 product, summed in one fixed order, rounded
     every(block, norms, query)                       -> the same numbers, twice as fast where all rows are wanted
 
 Equal rows have equal products wherever they stand and in whatever block they are read, so that ties are ties and two
-ways of finding the best rows agree bit for bit. Cost a row of 512 numbers on one core: widening 70 ns, `every` 210 ns,
+ways of finding the best rows agree bit for bit. Cost a row of 512 numbers on one core: widening 160 ns, `every` 210 ns,
 `exact` 450 ns.
 """
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -23,20 +22,42 @@ Shards = Sequence[npt.NDArray[np.floating]]
 
 BLOCK = 1024
 """Rows at a time: fp32 rows of 512 numbers fill a core's second cache."""
+AT_ONCE = 512
+"""Rows that are widened at a time, so that the steps of it find them in the cache."""
 ROUNDING = float(np.finfo(np.float32).eps) / 2
 """What one rounding to fp32 costs at most, relative."""
 ROUNDING_64 = float(np.finfo(np.float64).eps) / 2
+_SIGN_AND_NUMBER = np.int32(-0x7000_2000)  # 0x8FFF_E000: the sign, and 15 bits from the 13th on
+_UP = np.float32(2.0**112)
+_NOT_FINITE = 0x7C00
 
 
 def widened(rows_ND: npt.NDArray[np.floating], out: Float32s | None = None) -> Float32s:
     """Float16 or float32 rows (N, D) as float32, exactly; into `out` (N, D), C order, where it is given."""
     if out is None:
         out = np.empty(rows_ND.shape, dtype=np.float32)
-    if rows_ND.dtype == np.float16 and rows_ND.size:
-        cv2.convertFp16(np.ascontiguousarray(rows_ND).view(np.int16), out)
+    if rows_ND.dtype == np.float16:
+        for low in range(0, len(rows_ND), AT_ONCE):
+            _widen(rows_ND[low : low + AT_ONCE], out[low : low + AT_ONCE])
     else:
         np.copyto(out, rows_ND)
     return out
+
+
+def _widen(rows_ND: npt.NDArray[np.float16], out_ND: Float32s) -> None:
+    """numpy's own conversion takes one number after the other; these are four steps over all at once.
+
+    The 15 bits behind the sign, moved to where fp32 has its own, are the number times 2**-112: subnormal ones, too.
+    Only what is not finite comes out wrong.
+    """
+    halves = rows_ND.view(np.int16)
+    bits = out_ND.view(np.int32)
+    np.copyto(bits, halves)  # the sign is repeated to the left, and again stands first after the shift
+    np.left_shift(bits, 13, out=bits)
+    np.bitwise_and(bits, _SIGN_AND_NUMBER, out=bits)
+    np.multiply(out_ND, _UP, out=out_ND)
+    if halves.size and int(np.bitwise_and(halves, 0x7FFF).max()) >= _NOT_FINITE:
+        np.copyto(out_ND, rows_ND)
 
 
 def blocks(shards: Shards, rows: int = BLOCK) -> Iterator[tuple[int, Float32s]]:
