@@ -8,9 +8,9 @@ import faiss
 import numpy as np
 import pytest
 
+from tests.knn.plain import index_bytes, recall
 from vlcorpus.errors import SourceError
 from vlcorpus.knn import quantised, scan
-from vlcorpus.knn.index_file import index_bytes, recall
 from vlcorpus.knn.quantised import OpenIndex, append, build, efforts, rabitq_codes, read, search_parameters
 from vlcorpus.knn.searcher import Searcher
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vlcorpus.errors import SourceError
-from vlcorpus.knn.scan import histogram, top
+from vlcorpus.knn.scan import top
 
 
 def unit(seed: int, n: int, d: int = 40) -> np.ndarray:
@@ -73,17 +73,6 @@ def test_more_queries_than_one_block() -> None:
     x = unit(4, 50)
     _, rows = top([x], np.tile(x, (8, 1)).astype(np.float32), 1)
     assert rows[:, 0].tolist() == list(range(50)) * 8
-
-
-def test_histogram_counts_every_usable_row(vectors: np.ndarray) -> None:
-    query = unit(1, 1)[0].astype(np.float32)
-    counts, edges = histogram([vectors[:500], vectors[500:]], query, 20, chunk=64)
-    usable = np.isfinite(vectors).all(1) & vectors.any(1)
-    expected, _ = np.histogram(vectors[usable].astype(np.float32) @ query, bins=np.linspace(-1, 1, 21))
-    assert counts.sum() == usable.sum() == 995 and edges[0] == -1 and edges[-1] == 1
-    assert np.abs(counts - expected).sum() <= 2  # a score on an edge may round to either side
-    narrow, _ = histogram([vectors], query, [-0.01, 0, 0.01], mask=usable)
-    assert narrow.sum() == usable.sum()
 
 
 def test_wrong_questions() -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from tests.knn.plain import build_index, index_bytes
 from tests.stages.given import committed, give, given_corpus, pairs, run_here, write_probe
 from vlcorpus.corpus import Corpus
 from vlcorpus.errors import UsageError
-from vlcorpus.knn.index_file import build_index, index_bytes
 from vlcorpus.pipeline.plan import make_plan, state
 from vlcorpus.stages.embed import Embed
 from vlcorpus.stages.index import Index

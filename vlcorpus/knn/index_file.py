@@ -1,8 +1,7 @@
-"""Index files: opening faiss's own format, also files that somebody else made, and embeddings written in it.
+"""Index files: opening faiss's own format, also files that somebody else made.
 
     read(path, dimension=512, vectors=1_000_000)      memory-mapped: opening costs nothing, readers share the pages
     read(folder, ...)                                 populated.index beside the lists it was merged to on disk
-    write_index(path, shards)                         every row as it is, for other tools: fp16, or fp32 with "flat"
 
 faiss trusts the numbers in a file and allocates by them. So the head, and the heads nested in it, are checked first
 against what the caller knows and against the size of the file; faiss is then told to read no vector longer than the
@@ -18,26 +17,17 @@ from __future__ import annotations
 import math
 import struct
 import threading
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import faiss as _faiss
-import numpy as np
-import numpy.typing as npt
 
 from vlcorpus.errors import SourceError
 
-from . import products
-
 faiss: Any = _faiss  # its own types leave out much of what it has
-
-Kind = Literal["fp16", "flat"]
-FACTORY: dict[Kind, str] = {"fp16": "SQfp16", "flat": "Flat"}
 
 MERGED = "populated.index"
 """The index in a folder of lists on disk, as clip-retrieval's index_combiner names it."""
-CHUNK = 4096
 HEAD = struct.Struct("<4siqqqBi")
 """faiss's head: kind of index, dimensions, rows, two unused, trained, metric (faiss/impl/index_write.cpp)."""
 INNER_PRODUCT = 0
@@ -53,36 +43,6 @@ MAX_DIMENSION = 65_536
 MAX_TRANSFORMS = 4
 _REBUILD = "build the index again"
 _limits = threading.Lock()
-
-
-def build_index(shards: Sequence[npt.NDArray[np.floating]], kind: Kind = "fp16") -> Any:
-    """A faiss index of all rows, in order; ids are row numbers. Shards are (n, D) float16 or float32.
-
-    A row that is zero or not finite is stored as zeros, so that row numbers hold; its product with any query is 0.
-    """
-    if kind not in FACTORY:
-        raise SourceError(f"unknown kind of index {kind!r}", "known: " + ", ".join(FACTORY))
-    dimensions = {shard.shape[1] for shard in shards if shard.ndim == 2}
-    if len(dimensions) != 1 or any(shard.ndim != 2 for shard in shards):
-        raise SourceError(f"the embeddings' shapes do not agree: {sorted({shard.shape[1:] for shard in shards})}")
-    index = faiss.index_factory(dimensions.pop(), FACTORY[kind], faiss.METRIC_INNER_PRODUCT)
-    for _, block_ND in products.blocks(shards, CHUNK):
-        block_ND[~np.isfinite(block_ND).all(axis=1)] = 0
-        index.add(block_ND)
-    return index
-
-
-def index_bytes(index: Any) -> bytes:
-    """The index as the bytes of a faiss file. Holds the index twice: for a large one use `write_index`."""
-    serialized: npt.NDArray[np.uint8] = faiss.serialize_index(index)
-    return serialized.tobytes()
-
-
-def write_index(path: Path, shards: Sequence[npt.NDArray[np.floating]], kind: Kind = "fp16") -> int:
-    """Build an index and write it to `path`, a temporary file for the caller to commit. Returns the number of rows."""
-    index = build_index(shards, kind)
-    faiss.write_index(index, str(path))
-    return int(index.ntotal)
 
 
 def read(path: Path, *, dimension: int, vectors: int, mapped: bool = True) -> Any:
@@ -112,44 +72,6 @@ def read(path: Path, *, dimension: int, vectors: int, mapped: bool = True) -> An
     if not _fits(index, dimension, vectors):
         raise SourceError(f"the parts of {file} do not fit together", _REBUILD)
     return index
-
-
-def read_index(path: Path, *, dimension: int, rows: int) -> Any:
-    """`read`, where ids are rows."""
-    return read(path, dimension=dimension, vectors=rows)
-
-
-def search(
-    index: Any, queries: npt.ArrayLike, k: int, *, threads: int = 1
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """The k best ids for each query (Q, D): scores float32 (Q, k) descending, rows int64 (Q, k), -1 where none is left.
-
-    `threads` is set for the whole of faiss in this Python: faiss would otherwise take every core.
-    """
-    queries_QD = np.ascontiguousarray(queries, dtype=np.float32)
-    if queries_QD.ndim != 2 or queries_QD.shape[1] != index.d:
-        raise SourceError(
-            f"queries are {queries_QD.shape} and the index has {index.d} dimensions",
-            "encode the queries with the model that made the index",
-        )
-    if not np.isfinite(queries_QD).all():
-        raise SourceError("a query is not finite, so nothing is near it")
-    faiss.omp_set_num_threads(threads)
-    scores, rows = index.search(queries_QD, k)
-    return scores, rows
-
-
-def recall(found_QK: npt.NDArray[np.int64], exact_QK: npt.NDArray[np.int64]) -> float:
-    """The share of the exact rows that were found, over all queries, whatever their order; nan where there are none.
-
-    Rows of equal score are not interchangeable here: corpora full of copies read a little low. -1 counts for nothing.
-    """
-    hits = wanted = 0
-    for found, exact in zip(found_QK.tolist(), exact_QK.tolist(), strict=True):
-        rows = {row for row in exact if row >= 0}
-        wanted += len(rows)
-        hits += len(rows.intersection(found))
-    return hits / wanted if wanted else float("nan")
 
 
 def _check(path: Path, dimension: int, vectors: int) -> int:

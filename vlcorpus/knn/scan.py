@@ -92,28 +92,6 @@ def scores(shards: Shards, query_D: npt.ArrayLike, *, chunk: int = CHUNK) -> Flo
     return found
 
 
-def histogram(
-    shards: Shards,
-    query: npt.ArrayLike,
-    bins: int | npt.ArrayLike = 200,
-    *,
-    mask: npt.NDArray[np.bool_] | None = None,
-    chunk: int = CHUNK,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """How many rows have which inner product with one query (D,): counts int64 (B,), edges float64 (B + 1,).
-
-    `bins` is a number of equal bins on [-1, 1], or the edges. Scores beyond the outer edges count in the outer bins;
-    rows that are zero, not finite or masked are not counted.
-    """
-    query_1D = checked(shards, np.asarray(query)[None, :], mask)
-    edges = np.linspace(-1.0, 1.0, bins + 1) if isinstance(bins, int) else np.asarray(bins, dtype=np.float64)
-    found = scores(shards, query_1D[0], chunk=chunk)
-    if mask is not None:
-        found = found[mask]
-    counts, _ = np.histogram(np.clip(found[~np.isnan(found)], edges[0], edges[-1]), bins=edges)
-    return counts, edges
-
-
 def checked(shards: Shards, queries: npt.ArrayLike, mask: npt.NDArray[np.bool_] | None = None) -> Float32s:
     """The queries as float32 (Q, D). Raises SourceError where they, the shards and the mask do not fit together."""
     queries_QD = np.ascontiguousarray(queries, dtype=np.float32)
