@@ -21,11 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vlcorpus.corpus import Corpus, Layer
 from vlcorpus.errors import VlcorpusError
+from vlcorpus.io import table, vectors
 from vlcorpus.pipeline import recipe as recipes
 from vlcorpus.pipeline.executor import LocalExecutor
 from vlcorpus.pipeline.plan import make_plan
@@ -149,3 +151,18 @@ def rewrite(layer: Layer, unit: str, output: str, change: Callable[[list[dict[st
     change(rows)
     pq.write_table(pa.Table.from_pylist(rows, schema=found.schema), path)
     reseal(layer, unit)
+
+
+def embedded(corpus: Corpus) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """All image and text rows of the first model in float64, and their uids."""
+    layer = corpus.layer(f"embeddings/{corpus.layers('embeddings')[0]}")
+    sides = [
+        np.concatenate([vectors.read(layer.path(f"{side}_emb/{side}_emb_{shard}.npy")) for shard in layer.units()])
+        for side in ("img", "text")
+    ]
+    uids = [
+        row["uid"]
+        for shard in layer.units()
+        for row in table.rows(layer.path(f"metadata/metadata_{shard}.parquet"), "embeddings-metadata")
+    ]
+    return sides[0].astype(np.float64), sides[1].astype(np.float64), uids

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.browser import chromium
 from tests.images.drawn import photo, saved
 from tests.report.hostile import HOSTILE
 from vlcorpus.audit.labels import read_labels
 from vlcorpus.audit.page import Shown, render
 from vlcorpus.audit.verdict import BAD, GOOD, NONE, UNSURE
 
-playwright = pytest.importorskip("playwright.sync_api")
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 PICTURES = [saved(photo(seed, *size), "JPEG") for seed, size in enumerate(((384, 256), (96, 300), (40, 30)))]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        try:
-            opened = driver.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-        except playwright.Error as error:
-            pytest.skip(f"no browser: {str(error).splitlines()[0]}")
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 class Opened:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import typer
 
+from tests.corpora import Built, copy, small
 from vlcorpus.cli import reading
+from vlcorpus.corpus import Corpus
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -24,3 +27,13 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return (code if isinstance(code, int) else 0), said.out, said.err
 
     return call
+
+
+@pytest.fixture
+def corpus() -> Corpus:
+    return small().corpus
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Built:
+    return copy(small(), tmp_path)

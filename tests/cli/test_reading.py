@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.corpora import Built, copy, overwrite, reseal, rewrite, small
+from tests.corpora import Built, overwrite, reseal, rewrite, small
 from vlcorpus import identity
 from vlcorpus.cli import output, shape
 from vlcorpus.corpus import Corpus
@@ -18,16 +18,6 @@ from vlcorpus.io import table
 
 Run = Callable[..., tuple[int, str, str]]
 HOSTILE = "\x1b[2J\x1b]0;title\x07 \u202eevil\u202c \x9b31m \r\n\t bell\x07"
-
-
-@pytest.fixture
-def corpus() -> Corpus:
-    return small().corpus
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Built:
-    return copy(small(), tmp_path)
 
 
 def rows(corpus: Corpus, layer: str, name: str) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.shell import vlcorpus
-from tests.corpora import Built, copy, do, rewrite, small
+from tests.corpora import Built, do, rewrite
 from tests.views.test_collection import write_folder
 from vlcorpus.cli.searching import named_of
 from vlcorpus.corpus import Corpus
@@ -26,16 +26,6 @@ from vlcorpus.views.life import life
 from vlcorpus.views.searching import search
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def corpus() -> Corpus:
-    return small().corpus
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Built:
-    return copy(small(), tmp_path)
 
 
 def told(run: Run, *words: object) -> dict[str, Any]:

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from tests.cli.shell import COMMAND, environment
-from tests.corpora import Built, copy, do
+from tests.corpora import Built, copy, do, embedded
 from tests.serve.live import Live
 from vlcorpus import __version__
 from vlcorpus.corpus import Corpus
 from vlcorpus.images.decode import Decoded, decode
 from vlcorpus.images.encode import encode
-from vlcorpus.io import table, tar, vectors
+from vlcorpus.io import table, tar
 from vlcorpus.stages.takedown import Takedown
 from vlcorpus.views.collection import open_collection
 
@@ -32,18 +32,7 @@ def corpus(small_corpus: Built) -> Corpus:
 
 @pytest.fixture(scope="module")
 def stored(corpus: Corpus) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """All image and text rows in float64, and their uids."""
-    layer = corpus.layer(f"embeddings/{corpus.layers('embeddings')[0]}")
-    sides = [
-        np.concatenate([vectors.read(layer.path(f"{side}_emb/{side}_emb_{shard}.npy")) for shard in layer.units()])
-        for side in ("img", "text")
-    ]
-    uids = [
-        row["uid"]
-        for shard in layer.units()
-        for row in table.rows(layer.path(f"metadata/metadata_{shard}.parquet"), "embeddings-metadata")
-    ]
-    return sides[0].astype(np.float64), sides[1].astype(np.float64), uids
+    return embedded(corpus)
 
 
 def unit(row: np.ndarray) -> np.ndarray:

@@ -15,10 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.browser import chromium
 from tests.corpora import Built, copy
 from tests.report.hostile import HOSTILE
 from tests.serve.live import Live
-from tests.serve.opened import Opened, chromium
+from tests.serve.opened import Opened
 from vlcorpus.corpus import Corpus
 
 MORE = (

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.browser import chromium
 from tests.corpora import Built
 from tests.serve.live import Live
-from tests.serve.opened import Opened, chromium
+from tests.serve.opened import Opened
 from vlcorpus.corpus import Corpus
 from vlcorpus.io import table, tar, vectors
 from vlcorpus.views.find import find

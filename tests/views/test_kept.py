@@ -32,6 +32,18 @@ def test_sizes_are_added_up_and_the_latest_stays() -> None:
     assert made == [4, 5, 2, 5, 4, 100, 4]
 
 
+def test_what_is_put_is_held_until_it_has_to_go() -> None:
+    kept: Kept[bytes] = Kept(10, len)
+    kept.put("a", bytes(4))
+    kept.put("b", bytes(4))
+    assert kept.held("a") == bytes(4) and kept.held("c") is None
+    kept.put("c", bytes(4))  # b was asked for longest ago
+    assert kept.held("b") is None and kept.held("a") == bytes(4)
+    kept.put("a", bytes(6))  # in its place: with c as many bytes as may be kept
+    assert (kept.held("a"), kept.held("c")) == (bytes(6), bytes(4))
+    assert kept.get("a", lambda: b"") == bytes(6)
+
+
 def test_what_raises_is_not_kept() -> None:
     kept: Kept[int] = Kept(3)
     with pytest.raises(ZeroDivisionError):

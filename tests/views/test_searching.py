@@ -8,32 +8,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.corpora import Built, do, reseal
+from tests.corpora import Built, do, embedded, reseal
 from vlcorpus.clip.model import load
 from vlcorpus.corpus import Corpus
 from vlcorpus.errors import CorpusError, SourceError, UsageError, VlcorpusError
 from vlcorpus.images.decode import Decoded, decode
-from vlcorpus.io import table, tar, vectors
+from vlcorpus.io import table, tar
 from vlcorpus.knn.query import Term, parse
 from vlcorpus.stages.embed import Embed
 from vlcorpus.stages.takedown import Takedown
 from vlcorpus.views.collection import Collection, open_collection
 from vlcorpus.views.searching import Hits, near, search
-
-
-def every(corpus: Corpus) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """All image and text rows in float64, and their uids."""
-    layer = corpus.layer(f"embeddings/{corpus.layers('embeddings')[0]}")
-    sides = [
-        np.concatenate([vectors.read(layer.path(f"{side}_emb/{side}_emb_{shard}.npy")) for shard in layer.units()])
-        for side in ("img", "text")
-    ]
-    uids = [
-        row["uid"]
-        for shard in layer.units()
-        for row in table.rows(layer.path(f"metadata/metadata_{shard}.parquet"), "embeddings-metadata")
-    ]
-    return sides[0].astype(np.float64), sides[1].astype(np.float64), uids
 
 
 def asked(corpus: Corpus, query: str, *, model: str | None = None, **more: object) -> Hits:
@@ -50,7 +35,7 @@ def without_index(built: Built) -> Corpus:
 
 @pytest.mark.parametrize("side", ["image", "text"])
 def test_a_text_finds_what_a_full_comparison_finds(own_corpus: Built, side: str) -> None:
-    images, texts, uids = every(own_corpus.corpus)
+    images, texts, uids = embedded(own_corpus.corpus)
     encoder = load(str(own_corpus.folder.parent / own_corpus.trusted.path / "probes/filter/seed-0"))
     query = encoder.encode_texts(["a red circle"])[0].astype(np.float64)
     rows = images if side == "image" else texts
@@ -64,7 +49,7 @@ def test_a_text_finds_what_a_full_comparison_finds(own_corpus: Built, side: str)
 
 
 def test_terms_are_summed_with_their_weights(small_corpus: Built) -> None:
-    images, _, uids = every(small_corpus.corpus)
+    images, _, uids = embedded(small_corpus.corpus)
     encoder = load(str(small_corpus.folder.parent / small_corpus.trusted.path / "probes/filter/seed-0"))
     red, toy = encoder.encode_texts(["red circle", "toy"]).astype(np.float64)
     own = images[9] / np.linalg.norm(images[9])
@@ -85,7 +70,7 @@ def test_the_index_gives_the_same_pairs(small_corpus: Built) -> None:
 
 
 def test_a_pair_does_not_find_itself(small_corpus: Built) -> None:
-    images, _, uids = every(small_corpus.corpus)
+    images, _, uids = embedded(small_corpus.corpus)
     for row in (0, len(uids) - 1):
         found = asked(small_corpus.corpus, f"uid:{uids[row]}", k=5)
         assert uids[row] not in [hit.uid for hit in found.hits] and len(found.hits) == 5
@@ -122,7 +107,7 @@ def test_a_stored_image_finds_its_own_pair_first(small_corpus: Built, tmp_path: 
 
 
 def test_more_than_there_are_gives_what_there_is(small_corpus: Built) -> None:
-    _, _, uids = every(small_corpus.corpus)
+    _, _, uids = embedded(small_corpus.corpus)
     found = asked(small_corpus.corpus, "a circle", k=9_999)
     assert len(found.hits) == len(uids) and not found.more
     assert len(asked(small_corpus.corpus, f"uid:{uids[3]}", k=9_999).hits) == len(uids) - 1

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import chromium
 from vlcorpus.cli.demo import Demo, commands
 from vlcorpus.corpus import Corpus
 from vlcorpus.io import table
@@ -114,20 +115,15 @@ def test_the_table_and_the_report_are_told(folder: Path) -> None:
 
 def test_the_report_stands_alone_in_a_browser(folder: Path) -> None:
     """Opened in Chromium: nothing is asked for but the file itself, and nothing is complained about."""
-    from playwright.sync_api import sync_playwright
-
     asked: list[str] = []
     complaints: list[str] = []
-    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 390, "height": 800})
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: complaints.append(message.text))
         page.goto((folder / "pictures/reports/report.html").as_uri())
         width = page.evaluate("document.documentElement.scrollWidth")
         loaded = page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
-        browser.close()
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     assert complaints == [] and loaded
     assert width <= 390, "the page must not overflow a small screen"

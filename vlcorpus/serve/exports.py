@@ -22,8 +22,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from ..views.kept import Kept
 from .answers import Refusal, answer
-from .cache import Cache
 from .limits import WHERE, read_json
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Exports:
     """The tickets, and how many files are under way."""
 
     def __init__(self) -> None:
-        self._tickets: Cache[Ticket] = Cache(MOST_TICKETS)
+        self._tickets: Kept[Ticket] = Kept(MOST_TICKETS)
         self._under_way = 0
 
     def issue(self, chosen: Callable[[], Selection], format: str) -> Ticket:
@@ -90,7 +90,7 @@ class Exports:
 
     def find(self, id: str) -> Ticket:
         """Refusal 404 where it was never issued or is forgotten, 410 where it is too old."""
-        ticket = self._tickets.get(id)
+        ticket = self._tickets.held(id)
         if ticket is None:
             raise Refusal(404, "no such export", "ask for it again")
         if time.monotonic() - ticket.made > SECONDS:

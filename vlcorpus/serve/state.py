@@ -26,7 +26,6 @@ import numpy.typing as npt
 from ..errors import UsageError
 from ..views.kept import Kept
 from .answers import Refusal
-from .cache import Cache
 from .drawing import Drawer
 from .fetching import Fetching
 from .limits import WHERE, Limits
@@ -86,8 +85,8 @@ class State:
         self.pool = Pool(threads=limits.threads, waiting=limits.waiting)
         self.drawer = Drawer(limits)
         self.fetching = Fetching(allow_private, limits) if allow_urls else None
-        self.uploads: Cache[Upload] = Cache(limits.uploads)
-        self.queries: Cache[Query] = Cache(limits.queries)
+        self.uploads: Kept[Upload] = Kept(limits.uploads)
+        self.queries: Kept[Query] = Kept(limits.queries)
         self.uploading = 0
         self._opening = threading.Lock()
         self._encoding = threading.Lock()
@@ -206,7 +205,7 @@ class State:
 
     def query(self, id: str) -> Query:
         """Refusal 404 where it was never asked, or too long ago."""
-        found = self.queries.get(id)
+        found = self.queries.held(id)
         if found is None:
             raise Refusal(404, "that query is not remembered", "search again, and use the id of the answer")
         return found

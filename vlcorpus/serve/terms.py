@@ -81,7 +81,7 @@ def vector_of(state: State, term: AskedTerm) -> Float32s:
     if not isinstance(term.value, str):
         raise Refusal(400, f"the value of a {term.kind} is text")
     if term.kind == "upload":
-        upload = state.uploads.get(term.value)
+        upload = state.uploads.held(term.value)
         if upload is None:
             raise Refusal(404, "that upload is not remembered", "upload the picture again")
         return upload.vector_D

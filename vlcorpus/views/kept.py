@@ -2,6 +2,8 @@
 
     masks: Kept[Mask] = Kept(most=64 << 20, size=lambda mask: mask.nbytes)
     masks.get("width >= 256", lambda: computed)
+    uploads.put("1f0a", upload)             what cannot be computed again
+    uploads.held("1f0a")                    the upload, or None where it had to go
 
 Two threads that want the same at the same time compute it once: the second waits. Different values are computed beside
 each other. The latest value is kept however large it is.
@@ -27,12 +29,14 @@ class Kept(Generic[Value]):
         self._lock = threading.Lock()
         self._making: dict[Hashable, threading.Lock] = {}
 
+    def __len__(self) -> int:
+        return len(self._held)
+
     def get(self, name: Hashable, make: Callable[[], Value]) -> Value:
         """The value of a name, made where it is not kept. What `make` raises is raised, and nothing is kept of it."""
         with self._lock:
             if name in self._held:
-                self._held.move_to_end(name)
-                return self._held[name]
+                return self._touched(name)
             own = self._making.setdefault(name, threading.Lock())
         with own:
             with self._lock:
@@ -40,19 +44,28 @@ class Kept(Generic[Value]):
                     return self._held[name]
             try:
                 value = make()
-                self._keep(name, value)
+                self.put(name, value)
             finally:
                 with self._lock:
                     self._making.pop(name, None)
         return value
 
-    def _keep(self, name: Hashable, value: Value) -> None:
-        size = self._size(value)
+    def held(self, name: Hashable) -> Value | None:
+        """The value of a name, None where it is not kept."""
+        with self._lock:
+            return self._touched(name) if name in self._held else None
+
+    def put(self, name: Hashable, value: Value) -> None:
+        """Keep a value, in the place of the one that has its name."""
         with self._lock:
             if name in self._held:
-                return
+                self._total -= self._size(self._held.pop(name))
             self._held[name] = value
-            self._total += size
+            self._total += self._size(value)
             while self._total > self._most and len(self._held) > 1:
                 _, old = self._held.popitem(last=False)
                 self._total -= self._size(old)
+
+    def _touched(self, name: Hashable) -> Value:
+        self._held.move_to_end(name)
+        return self._held[name]

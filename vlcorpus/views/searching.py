@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection as Several
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -71,32 +72,24 @@ class Hits:
     note: str = ""
 
 
+class Wanted(TypedDict, total=False):
+    """What is wanted of a search, as `near` explains it."""
+
+    side: Side
+    k: int
+    where: str | Sequence[str] | None
+    floor: float | None
+    folded: bool
+    nearness: float
+    exact: bool
+
+
 def search(
-    collection: Collection,
-    terms: Sequence[Term],
-    *,
-    side: Side = "image",
-    k: int = 10,
-    where: str | Sequence[str] | None = None,
-    floor: float | None = None,
-    folded: bool = True,
-    nearness: float = NEARNESS,
-    exact: bool = False,
-    without: Several[int] = (),
+    collection: Collection, terms: Sequence[Term], *, without: Several[int] = (), **wanted: Unpack[Wanted]
 ) -> Hits:
     """The k stacks (pairs, unless `folded`) nearest to the sum of the terms. See `near`."""
-    return near(
-        collection,
-        vector_of(collection, terms),
-        side=side,
-        k=k,
-        where=where,
-        floor=floor,
-        folded=folded,
-        nearness=nearness,
-        exact=exact,
-        without={*without, *own_rows(collection, terms)},
-    )
+    left_out = {*without, *own_rows(collection, terms)}
+    return near(collection, vector_of(collection, terms), without=left_out, **wanted)
 
 
 def vector_of(collection: Collection, terms: Sequence[Term]) -> npt.NDArray[np.float32]:
