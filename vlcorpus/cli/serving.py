@@ -77,7 +77,7 @@ def serve(
         limits=Limits(seconds=seconds, max_k=max_k, threads=threads),
     )
     if host in EVERYWHERE and not allow_host:
-        output.note("note: name with --allow-host by what name others ask for this machine, or they are refused")
+        output.note("note: others are refused unless they ask by a name that --allow-host gives")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
     run(Path(corpus), serving, ready=_tell)
