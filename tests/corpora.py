@@ -39,6 +39,7 @@ from vlcorpus.world.site import Site, WorldSettings, write_site
 from vlcorpus.world.trusted import write_trusted
 
 SHARD_ROWS = 30
+_shared: set[Path] = set()
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Built:
 
 def do(path: Path, stages: Sequence[Stage], *, shard_rows: int | None = None) -> Corpus:
     """Run stages over the corpus at `path`, creating it where the first stage may; one worker."""
+    assert path not in _shared, "tests share this corpus: copy it first"
     creates = stages[0].creates
     corpus = Corpus.create(path, shard_rows=shard_rows) if creates else Corpus.open(path)
     with corpus.lock("tests"), LocalExecutor(1) as executor:
@@ -109,9 +111,11 @@ def _small() -> Built | Exception:
     folder = Path(tempfile.mkdtemp(prefix="vlcorpus-tests-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     try:
-        return build_small(folder)
+        built = build_small(folder)
     except Exception as error:
         return error
+    _shared.update((built.corpus.path, built.trusted.path))
+    return built
 
 
 def copy(built: Built, to: Path) -> Built:

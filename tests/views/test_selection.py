@@ -159,9 +159,9 @@ def test_webdataset_reads_the_tar(small_corpus: Built, tmp_path: Path) -> None:
     assert size is not None and 0.5 < size / path.stat().st_size < 2
 
 
-def test_samples_are_those_that_export_writes(small_corpus: Built, tmp_path: Path) -> None:
+def test_samples_are_those_that_export_writes(own_corpus: Built, tmp_path: Path) -> None:
     """The same pairs, exported by the stage, have the same members."""
-    built = small_corpus
+    built = own_corpus
     collection = opened(built)
     do(built.corpus.path, [Export(out=str(tmp_path / "out"), decision="filtered", shard_rows=1_000)])
     exported = list(tar.read_samples(tmp_path / "out/all/00000.tar"))
