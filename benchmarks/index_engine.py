@@ -97,9 +97,8 @@ def measure(world: World, shards: list[np.ndarray], folder: Path, given: argpars
         return Searcher(shards, None if index is None else OpenIndex(index, kind, parameters))
 
     # The texts a corpus has are other texts than those that people ask.
-    pairs = [world.texts(100, set=1), world.held_out(100)]
-    count = min(max(tune.WORK // given.rows, tune.FEWEST), 100)
-    sets = {"text": pairs[0][:count], "image": pairs[1][: count // tune.IMAGES]}
+    count = min(max(tune.WORK // given.rows, tune.FEWEST), tune.MOST)
+    sets = {"text": world.texts(count, set=1), "image": world.held_out(count // tune.IMAGES)}
     start = time.process_time()
     found = tune.tune(searcher, {name: tune.Queries(each, np.full(len(each), -1)) for name, each in sets.items()})
     tuned = time.process_time() - start

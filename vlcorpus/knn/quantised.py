@@ -50,7 +50,7 @@ A_LIST = 40
 """Rows drawn for training, for each list."""
 ROUNDS = 10
 BLOCK = 2048
-DEPTHS = (1, 2, 5, 10, 20, 40, 80, 160)
+DEPTHS = (1, 2, 5, 10, 20, 30, 40, 60, 80, 120, 160)
 
 
 @dataclass(frozen=True)

@@ -72,10 +72,12 @@ class Stored:
         return found
 
     def _picked(self, rows: Int64s) -> Float32s:
-        """Ascending rows, widened."""
-        found = np.empty((len(rows), self.dimension), dtype=np.float32)
+        """Ascending rows, widened: gathered first, as a shard has but a few of them."""
         edges = np.searchsorted(rows, self.starts)
-        for shard in np.flatnonzero(np.diff(edges)).tolist():
+        wanted = np.flatnonzero(np.diff(edges)).tolist()
+        stored = np.result_type(np.float16, *(self.shards[shard].dtype for shard in wanted))
+        found = np.empty((len(rows), self.dimension), dtype=stored)
+        for shard in wanted:
             part = slice(int(edges[shard]), int(edges[shard + 1]))
-            products.widened(self.shards[shard].take(rows[part] - self.starts[shard], axis=0), found[part])
-        return found
+            found[part] = self.shards[shard][rows[part] - self.starts[shard]]
+        return products.widened(found)

@@ -47,7 +47,7 @@ ROOMY = 80
 """A depth beyond this is taken only where more effort cannot replace it."""
 WORK = 60_000_000
 """Rows times text queries: as many queries as that allows, within the next two."""
-FEWEST, MOST = 192, 400
+FEWEST, MOST = 256, 400
 IMAGES = 4
 """One image query for so many text queries."""
 SPARE = 0.5
