@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,9 @@ _TEXT = {
 }  # fmt: skip
 
 
-def write_tokenizer(folder: Path, *, longest: int = 16, padding: str = "right") -> None:
+def write_tokenizer(folder: Path, *, longest: int = 16, padding: str = "right", words: Sequence[str] = WORDS) -> None:
     """Words of WORDS, between <bos> and <eos>."""
-    made = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unk>"))
+    made = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     made.post_processor = processors.TemplateProcessing(
         single="<bos> $A <eos>", special_tokens=[("<bos>", 1), ("<eos>", 2)]

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from vlcorpus.clip.preprocess import Preprocessing, prepare, prepare_into
 
@@ -32,7 +32,7 @@ BLOCKS = {"cpu": 32, "cuda": 256}
 """Pictures computed at once, by device: another number of rows takes other kernels, whose sums differ in the last bit,
 and a last bit of fp32 may turn one of the stored fp16."""
 
-Kind = Literal["open_clip", "probe", "transformers", "sentence", "two"]
+Kind = Literal["open_clip", "probe", "transformers", "sentence", "two", "heads"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ class ImageTower:
     forward: Callable[[Tensor], Tensor]
     """(N, 3, S, S) uint8 on the device to (N, D), of any length"""
     scale: float
+    module: nn.Module | None = None
+    """What holds the weights"""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class TextTower:
     """N texts to integers, (N, ...), on the CPU"""
     forward: Callable[[Tensor], Tensor]
     """Tokens on the device to (N, D), of any length"""
+    module: nn.Module | None = None
+    """What holds the weights"""
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,7 @@ class Encoder:
         half = self.precision != "fp32"
         with (
             torch.inference_mode(),
-            _same_bits(self.device),
+            same_bits(self.device),
             torch.autocast(self.device.type, PRECISIONS[self.precision], enabled=half),
         ):
             rows = tower(batch).float()
@@ -184,7 +188,7 @@ class Encoder:
 
 
 @contextlib.contextmanager
-def _same_bits(device: torch.device) -> Iterator[None]:
+def same_bits(device: torch.device) -> Iterator[None]:
     """cuDNN convolutions in full float32, by algorithms that repeat. Matrix products are in full float32 by default."""
     if device.type != "cuda":
         yield

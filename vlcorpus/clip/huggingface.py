@@ -8,6 +8,7 @@
 |---|---|
 | config.json of a model type in MODELS, preprocessor_config.json | both towers |
 | modules.json: Transformer, Pooling, then Dense or Normalize | a text tower of sentence-transformers |
+| config.json of a model type in TEXTS | an encoder of words, only where one is asked for (`words`): their mean |
 
 Weights are safetensors, whole or in parts, and nothing else. Nothing that asks for code of its own is read (`auto_map`,
 module types, activations outside a list of names). How pixels are made ready is taken from preprocessor_config.json to
@@ -73,8 +74,11 @@ def library(reference: str) -> Any:
         raise SourceError(f"{reference} needs the package transformers ({error})", EXTRA) from error
 
 
-def locate(reference: str, cache: str | None, download: bool) -> Located:
-    """The files of `hf:…`. Raises as `references.locate` does."""
+def locate(reference: str, cache: str | None, download: bool, *, words: bool = False) -> Located:
+    """The files of `hf:…`. Raises as `references.locate` does.
+
+    words: an encoder of words that was never trained for a space of vectors will do (DistilBERT as it is).
+    """
     named = reference.removeprefix(LEAD)
     folder = Path(named)
     if named.startswith(("/", ".")) or (named and folder.is_dir()):
@@ -88,6 +92,8 @@ def locate(reference: str, cache: str | None, download: bool) -> Located:
         folder = _snapshot(reference, named, cache, download)
     if (folder / "modules.json").is_file():
         return _sentence(reference, folder, name, tag)
+    if words and str(read_settings(folder / "config.json").get("model_type")) in TEXTS:
+        return _words(reference, folder, name, tag)
     return _both_towers(reference, folder, name, tag)
 
 
@@ -173,6 +179,20 @@ def _sentence(reference: str, folder: Path, name: str, tag: str) -> Located:
     return Located(
         reference, "sentence", name, tag, files[0][1], settings, None, str(home[1]),
         dimension=dimension, more=tuple(files[1:]), also=also,
+    )  # fmt: skip
+
+
+def _words(reference: str, folder: Path, name: str, tag: str) -> Located:
+    """An encoder of words, the mean of which is taken."""
+    settings = _config(reference, folder)
+    config = getattr(library(reference), TEXTS[settings["model_type"]]).config_class.from_dict(dict(settings))
+    _check_layers(reference, config)
+    activation = str(getattr(config, "hidden_act", getattr(config, "activation", "")))
+    also: dict[str, Any] = {"pooling": "mean", "dense": [], "longest": None, "lower": False, "activation": activation}
+    files = weights_of(reference, folder)
+    return Located(
+        reference, "sentence", name, tag, files[0], settings, None, str(folder),
+        dimension=config.hidden_size, more=tuple(("", file) for file in files[1:]), also=also,
     )  # fmt: skip
 
 

@@ -103,7 +103,8 @@ def _both(located: Located, model: Any, tokenizer: Any) -> tuple[ImageTower, Tex
         return encoded
 
     cut = _tokenize(tokenizer, _longest(tokenizer, text), whole=whole)
-    return ImageTower(how, image_tower, float(model.logit_scale.detach().exp())), TextTower(cut, text_tower)
+    scale = float(model.logit_scale.detach().exp())
+    return ImageTower(how, image_tower, scale, model), TextTower(cut, text_tower, model)
 
 
 def _sentence_tower(
@@ -134,7 +135,7 @@ def _sentence_tower(
     most = _longest(tokenizer, model.config)
     cut = _tokenize(tokenizer, min(longest or most, most))
     # As sentence-transformers does before it cuts.
-    return TextTower(lambda texts: cut([(text.lower() if lower else text).strip() for text in texts]), forward)
+    return TextTower(lambda texts: cut([(text.lower() if lower else text).strip() for text in texts]), forward, model)
 
 
 def _matrix(located: Located, weights: Mapping[str, Tensor], name: str, place: torch.device) -> Tensor:

@@ -31,20 +31,20 @@ from torch import Tensor
 
 from vlcorpus.clip import towers, words
 from vlcorpus.clip.encoder import PRECISIONS, Encoder, ImageTower, ModelCard, TextTower
-from vlcorpus.clip.huggingface import EXTRA
-from vlcorpus.clip.located import Located, line, quiet
+from vlcorpus.clip.fill import fill, tokenizer_of
+from vlcorpus.clip.located import Located
 from vlcorpus.clip.preprocess import Preprocessing, normalise
 from vlcorpus.clip.references import PROBE_SETTINGS, PROBE_WEIGHTS, locate
 from vlcorpus.clip.saved import check_settings, probe_files, probe_model, probe_preprocessing
 from vlcorpus.clip.two import towers as two_towers
 from vlcorpus.clip.weights import digest, read_weights
-from vlcorpus.errors import SourceError, UsageError
+from vlcorpus.errors import UsageError
 
 __all__ = ["Encoder", "ModelCard", "as_encoder", "describe", "load", "load_copies", "probe_files"]
 
 
 @dataclass(frozen=True)
-class _Read:
+class Read:
     """One reference, with its weights."""
 
     located: Located
@@ -116,17 +116,17 @@ def _load(
     card = _card(image, text)
     made = []
     for place in devices:
-        image_tower, text_tower = _towers(image, place, cache)
+        image_tower, text_tower = towers_of(image, place, cache, download)
         if text is not image:
-            text_tower = _towers(text, place, cache)[1]
+            text_tower = towers_of(text, place, cache, download)[1]
         assert image_tower is not None
         made.append(Encoder(card, place, precision, image_tower, text_tower))
     return made
 
 
-def _parts(reference: str, cache: str | Path | None, download: bool) -> tuple[_Read, _Read]:
+def _parts(reference: str, cache: str | Path | None, download: bool) -> tuple[Read, Read]:
     """What the image tower and the text tower come from: the same, or two."""
-    image, *others = [_read(part, cache, download) for part in two_towers(reference)]
+    image, *others = [read(part, cache, download) for part in two_towers(reference)]
     text = others[0] if others else image
     if image.how is None:
         raise UsageError(
@@ -141,29 +141,39 @@ def _parts(reference: str, cache: str | Path | None, download: bool) -> tuple[_R
     return image, text
 
 
-def _read(reference: str, cache: str | Path | None, download: bool) -> _Read:
-    located = locate(reference, cache_dir=cache, download=download)
+def read(reference: str, cache: str | Path | None, download: bool) -> Read:
+    """One model, or tower, with its weights and their digest."""
+    return filled(locate(reference, cache_dir=cache, download=download))
+
+
+def filled(located: Located) -> Read:
+    """What was found, with its weights."""
     weights = read_weights(located.weights)
     for lead, file in located.more:
         weights |= {lead + name: tensor for name, tensor in read_weights(file).items()}
-    return _named(located, weights)
+    return named(located, weights)
 
 
-def _named(located: Located, weights: Mapping[str, Tensor]) -> _Read:
+def named(located: Located, weights: Mapping[str, Tensor]) -> Read:
     how, dimension = located.preprocessing, located.dimension
+    encoders: Mapping[str, Any] = {}
     if located.kind == "probe":
         check_settings(located.settings)
         how, dimension = probe_preprocessing(located.settings["image_size"]), located.settings["dimension"]
+    elif located.kind == "heads":
+        from vlcorpus.clip import heads
+
+        how, dimension, encoders = heads.described(located.settings, weights)
     elif located.kind == "open_clip":
         dimension = located.settings["embed_dim"]
     also = dict(located.also) if located.also else {"quick_gelu": located.quick_gelu}
-    also |= {"preprocessing": how.as_dict() if how is not None else None}
+    also |= {"preprocessing": how.as_dict() if how is not None else None, **encoders}
     stored = digest(weights)
     whole = hashlib.sha256(f"{stored}\n{json.dumps(also, sort_keys=True)}".encode()).hexdigest()
-    return _Read(located, weights, how, dimension, stored, whole)
+    return Read(located, weights, how, dimension, stored, whole)
 
 
-def _card(image: _Read, text: _Read) -> ModelCard:
+def _card(image: Read, text: Read) -> ModelCard:
     how, located = image.how, image.located
     assert how is not None
     weights_hash = image.weights_hash
@@ -177,10 +187,17 @@ def _card(image: _Read, text: _Read) -> ModelCard:
     return ModelCard(f"{name} and {text.located.name}", slug, both, image.dimension, how.size, "two", how.as_dict())
 
 
-def _towers(read: _Read, place: torch.device, cache: str | Path | None) -> tuple[ImageTower | None, TextTower]:
+def towers_of(
+    read: Read, place: torch.device, cache: str | Path | None, download: bool = False
+) -> tuple[ImageTower | None, TextTower]:
+    """Built, on its device, in eval mode. download: encoders below heads that are not on this machine."""
     if read.located.kind == "probe":
         assert read.how is not None
         return _probe_towers(probe_model(read.located.settings, read.weights).to(place), read.how)
+    if read.located.kind == "heads":
+        from vlcorpus.clip import heads
+
+        return heads.loaded(read.located.settings, read.weights, place, cache_dir=cache, download=download)
     if read.located.kind == "open_clip":
         assert read.how is not None
         return _open_clip_towers(read.located, read.how, place, cache)
@@ -194,7 +211,7 @@ def as_encoder(model: towers.DualEncoder, settings: Mapping[str, Any]) -> Encode
     files = probe_files(model, settings)
     stored = json.loads(files[PROBE_SETTINGS])
     located = Located("", "probe", model.architecture, stored["name"], Path(PROBE_WEIGHTS), stored, None)
-    read = _named(located, safetensors.torch.load(files[PROBE_WEIGHTS]))
+    read = named(located, safetensors.torch.load(files[PROBE_WEIGHTS]))
     assert read.how is not None
     return Encoder(_card(read, read), model.logit_scale.device, "fp32", *_probe_towers(model, read.how))
 
@@ -206,32 +223,13 @@ def _probe_towers(model: towers.DualEncoder, how: Preprocessing) -> tuple[ImageT
         return torch.from_numpy(words.tokenize(texts, words.CONTEXT, model.vocabulary))
 
     scale = float(model.logit_scale.detach().exp())
-    return ImageTower(how, model.encode_image, scale), TextTower(tokenize, model.encode_text)
+    return ImageTower(how, model.encode_image, scale, model), TextTower(tokenize, model.encode_text, model)
 
 
 def _open_clip_towers(
     located: Located, how: Preprocessing, place: torch.device, cache: str | Path | None
 ) -> tuple[ImageTower, TextTower]:
-    import open_clip
-
-    cache_dir = str(cache) if cache is not None else None
-    with quiet(), torch.random.fork_rng(devices=[]):
-        try:
-            model: Any = open_clip.create_model(
-                located.base,
-                load_weights=False,
-                pretrained_text=False,
-                force_quick_gelu=located.quick_gelu,
-                cache_dir=cache_dir,
-            )
-            open_clip.load_checkpoint(model, str(located.weights), strict=True, weights_only=True)
-            tokenizer = open_clip.get_tokenizer(located.tokenizer, cache_dir=cache_dir)
-        except ImportError as error:
-            raise SourceError(f"{located.reference} needs another package: {error}", EXTRA) from error
-        except Exception as error:  # whatever a configuration and weights of others can bring about
-            raise SourceError(
-                f"{located.reference} cannot be built: {line(error)}", "do the weights belong to this architecture?"
-            ) from error
+    model, tokenizer = fill(located, cache), tokenizer_of(located.tokenizer, located.reference, cache)
     model.eval().requires_grad_(False).to(place)
     scale = float(model.logit_scale.detach().exp()) if hasattr(model, "logit_scale") else 100.0
 
@@ -247,7 +245,7 @@ def _open_clip_towers(
         tokens: Tensor = tokenizer(list(texts))
         return tokens
 
-    return ImageTower(how, image_tower, scale), TextTower(tokenize, text_tower)
+    return ImageTower(how, image_tower, scale, model), TextTower(tokenize, text_tower, model)
 
 
 def _device(name: str) -> torch.device:

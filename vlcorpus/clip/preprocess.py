@@ -48,13 +48,24 @@ class Preprocessing:
     crop: Literal["nearest", "down"] = "nearest"
     """Where the middle begins if an odd number of pixels is cut: nearest even place (torchvision), or rounded down
     (transformers)"""
+    scale: int = 0
+    """Pixels that are resized to before the middle of `size` is kept (timm); 0 is size. Not for longest"""
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON values. `crop` is left out where it is torchvision's, for slugs that are in use hang on this."""
+        """JSON values. `crop` is left out where it is torchvision's, and `scale` where there is none, for slugs that
+        are in use hang on this."""
         found = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         if self.crop == "nearest":
             del found["crop"]
+        if not self.scale:
+            del found["scale"]
         return found
+
+    @property
+    def pixels(self) -> str:
+        """Names the pixels: what becomes of them as floats does not matter."""
+        parts = {name: value for name, value in self.as_dict().items() if name not in ("mean", "std")}
+        return " ".join(f"{name}={value}" for name, value in sorted(parts.items()))
 
 
 def preprocessing(
@@ -96,10 +107,10 @@ def prepare_into(
     """As `prepare`, into `square`. `bgr`: blue comes first in `pixels`; red comes first in `square` all the same."""
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
         raise ValueError(f"an image is (H, W, 3) uint8, not {pixels.shape} {pixels.dtype}")
-    size = how.size
+    size = how.scale or how.size
     height, width = pixels.shape[:2]
     planes: NDArray[np.uint8] = pixels.transpose(2, 0, 1)
-    if (height, width) != (size, size):
+    if (height, width) != (how.size, how.size) or size != how.size:
         if how.resize == "shortest":
             pixels = _middle(pixels)
             height, width = pixels.shape[:2]

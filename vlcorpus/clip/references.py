@@ -21,10 +21,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vlcorpus.clip import huggingface
+from vlcorpus.clip.encoder import Kind
 from vlcorpus.clip.located import LOCAL_HINT, Located, NotHere, fetched, read_settings
 from vlcorpus.clip.preprocess import preprocessing
 from vlcorpus.clip.two import towers
@@ -86,7 +88,10 @@ def _probe(reference: str, directory: Path) -> Located:
     name, architecture = settings.get("name"), settings.get("architecture")
     if not isinstance(name, str) or not isinstance(architecture, str):
         raise SourceError(f"{directory / PROBE_SETTINGS} names no probe and architecture", "train the probe again")
-    return Located(reference, "probe", architecture, name, directory / PROBE_WEIGHTS, settings, None)
+    if settings.get("kind") == "open_clip":
+        return replace(_directory(reference, directory), name=architecture, tag=name)
+    kind: Kind = "heads" if settings.get("kind") == "heads" else "probe"
+    return Located(reference, kind, architecture, name, directory / PROBE_WEIGHTS, settings, None)
 
 
 def _directory(reference: str, directory: Path) -> Located:

@@ -47,8 +47,12 @@ def probe_files(model: towers.DualEncoder, settings: Mapping[str, Any]) -> dict[
         "vocabulary": model.vocabulary,
         "weights_hash": digest(weights),
     }
-    text = json.dumps(stored, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    return {PROBE_WEIGHTS: safetensors.torch.save(weights), PROBE_SETTINGS: text.encode()}
+    return {PROBE_WEIGHTS: safetensors.torch.save(weights), PROBE_SETTINGS: settings_text(stored)}
+
+
+def settings_text(stored: Mapping[str, Any]) -> bytes:
+    """probe.json's bytes."""
+    return (json.dumps(stored, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def probe_model(settings: Mapping[str, Any], weights: Mapping[str, Tensor]) -> towers.DualEncoder:
