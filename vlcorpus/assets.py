@@ -1,4 +1,4 @@
-"""Finds the recipes and table schemas: inside the installed package, or beside it in a source checkout."""
+"""Finds recipes, table schemas and suites: inside the installed package, or beside it in a source checkout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .errors import VlcorpusError
 
 @cache
 def folder(name: str) -> Path:
-    """The folder `pipelines` or `schemas`."""
+    """The folder `pipelines`, `schemas` or `suites`."""
     package = Path(__file__).resolve().parent
     for place in (package / f"_{name}", package.parent / name):
         if place.is_dir():

@@ -49,7 +49,7 @@ def test_a_model_that_sees_colour_only(tmp_path: Path) -> None:
     assert 0.15 < results.metrics["kinds"]["accuracy"] < 0.5
     assert results.unreadable == ("broken.png",)
     assert results.failed_rows == 0
-    assert len(results.hits["colour_shape"]["top1"]) == 160
+    assert len(results.values["colour_shape"]["top1"]) == 160
     assert (results.suite, results.suite_version) == ("shapes", 3)
     assert results.flat()["swapped.accuracy"] == results.metrics["swapped"]["accuracy"]
 
@@ -94,7 +94,7 @@ def test_broken_vectors_are_counted(tmp_path: Path) -> None:
 
     results = run_suite(Broken(), load_suite(write_suite(tmp_path, count=12)), decode)
     assert results.failed_rows == 1
-    assert not results.hits["swapped"]["accuracy"][0]
+    assert not results.values["swapped"]["accuracy"][0]
     assert all(np.isfinite(value) for value in results.flat().values())
 
 

@@ -24,8 +24,8 @@ def test_zero_shot_against_a_loop() -> None:
         top1.append(ranked[0] == label)
         top5.append(label in ranked[:5])
         nll.append(-math.log(math.exp(12 * similarity[label]) / sum(math.exp(12 * value) for value in similarity)))
-    assert measured.hits["top1"].tolist() == top1
-    assert measured.hits["top5"].tolist() == top5
+    assert measured.values["top1"].tolist() == top1
+    assert measured.values["top5"].tolist() == top5
     assert measured.metrics["nll"] == pytest.approx(np.mean(nll), abs=1e-5)
     by_class = [np.mean(np.array(top1)[labels == label]) for label in range(8)]
     assert measured.metrics["mean_per_class_recall"] == pytest.approx(np.mean(by_class))
@@ -51,7 +51,9 @@ def test_a_linear_probe_finds_what_is_there_and_only_that() -> None:
     assert linear_probe(noise, labels).metrics["accuracy"] == pytest.approx(0.25, abs=0.08)
     assert linear_probe(np.ones((400, 8), np.float32), labels).metrics["accuracy"] <= 0.35
     turned = clear @ np.linalg.qr(np.random.default_rng(2).normal(size=(16, 16)))[0]
-    assert (linear_probe(turned, labels).hits["accuracy"] == linear_probe(clear, labels).hits["accuracy"]).mean() > 0.99
+    assert (
+        linear_probe(turned, labels).values["accuracy"] == linear_probe(clear, labels).values["accuracy"]
+    ).mean() > 0.99
     clear[3] = np.nan
     assert np.isfinite(linear_probe(clear, labels).metrics["accuracy"])
     with pytest.raises(ValueError):
@@ -62,15 +64,15 @@ def test_broken_rows_are_misses() -> None:
     image = np.eye(4, dtype=np.float32)
     image[1] = np.nan
     measured = zero_shot(image, np.eye(4, dtype=np.float32), np.arange(4))
-    assert measured.hits["top1"].tolist() == [True, False, True, True]
+    assert measured.values["top1"].tolist() == [True, False, True, True]
     assert math.isfinite(measured.metrics["nll"])
-    assert retrieval(image, np.eye(4, dtype=np.float32), np.arange(4)).hits["image_to_text_r1"].tolist() == [
+    assert retrieval(image, np.eye(4, dtype=np.float32), np.arange(4)).values["image_to_text_r1"].tolist() == [
         True,
         False,
         True,
         True,
     ]
-    assert pair_choice(image, np.eye(4), np.eye(4)[::-1]).hits["accuracy"].tolist() == [True, False, True, True]
+    assert pair_choice(image, np.eye(4), np.eye(4)[::-1]).values["accuracy"].tolist() == [True, False, True, True]
 
 
 def test_retrieval_against_a_loop() -> None:
@@ -80,9 +82,9 @@ def test_retrieval_against_a_loop() -> None:
     similarity = image @ text.T
     for k in (1, 5, 10):
         found = [bool((owner[np.argsort(-row)[:k]] == number).any()) for number, row in enumerate(similarity)]
-        assert measured.hits[f"image_to_text_r{k}"].tolist() == found
+        assert measured.values[f"image_to_text_r{k}"].tolist() == found
         found = [owner[number] in np.argsort(-column)[:k] for number, column in enumerate(similarity.T)]
-        assert measured.hits[f"text_to_image_r{k}"].tolist() == found
+        assert measured.values[f"text_to_image_r{k}"].tolist() == found
     ranks = [1 + np.argsort(-column).tolist().index(owner[number]) for number, column in enumerate(similarity.T)]
     assert measured.metrics["text_to_image_median_rank"] == np.median(ranks)
 

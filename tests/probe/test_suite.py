@@ -42,7 +42,7 @@ def test_names_may_differ_from_labels(tmp_path: Path) -> None:
         (GOOD.replace("[car, dog]", "[cat, dog]"), "label 'car' in line 2", "did you mean 'cat'?"),
         (GOOD.replace("[car, dog]", "[car, no]"), "False is not a text", "quote"),
         (GOOD.replace("[car, dog]", "[car, dog], templates: [photo]"), "no place for the class", "{}"),
-        (GOOD.replace("t.csv", "missing.csv"), "cannot be read", "header"),
+        (GOOD.replace("t.csv", "missing.csv"), "missing.csv is not there", "images of task 1"),
         (GOOD.replace("t.csv", "t.xls"), "neither .csv nor .tsv", "save"),
         (GOOD.replace("t.csv", "narrow.csv"), "no column 'label'", "did you mean 'lable'?"),
         (GOOD.replace("t.csv", "short.csv"), "line 3", "fill"),
@@ -67,6 +67,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, suite: str, message: str, hint: 
         ("empty.csv", "file,label\n"),
         ("outside.csv", "file,label\n../a.png,car\n"),
         ("absolute.csv", "file,label\n/etc/passwd,car\n"),
+        ("t.xls", "file,label\na.png,car\n"),
     ):
         (tmp_path / name).write_text(table)
     (tmp_path / "s.yaml").write_text(suite)

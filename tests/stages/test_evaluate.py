@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.stages.given import committed, given_corpus, run_here
@@ -11,7 +12,7 @@ from tests.stages.running import contents, do
 from vlcorpus.corpus import Corpus
 from vlcorpus.errors import CorpusError, SourceError, UsageError
 from vlcorpus.io import table
-from vlcorpus.stages.evaluate import Evaluate, measured, results
+from vlcorpus.stages.evaluate import Evaluate, answers, described, measured, pictures, results
 from vlcorpus.stages.train_probe import TrainProbe
 from vlcorpus.world.exam import write_exam
 
@@ -51,8 +52,32 @@ def test_every_probe_and_seed_is_measured(folder: Path) -> None:
         assert found[arm][int(seed)] == flat
         assert 0 <= flat["colour_shape.top1"] <= 1 and about["unreadable"] == []
         answers = table.read(layer.path(f"{unit}/answers.parquet"), "answers").to_pylist()
-        own = [row["hit"] for row in answers if (row["task"], row["measure"]) == ("colour_shape", "top1")]
+        own = [row["value"] for row in answers if (row["task"], row["measure"]) == ("colour_shape", "top1")]
         assert len(own) == 40 and sum(own) / 40 == pytest.approx(flat["colour_shape.top1"])
+
+
+def test_the_answers_of_every_picture(folder: Path) -> None:
+    corpus = Corpus.open(folder / "c")
+    flat = results(corpus, "exam", ("raw", "other.arm"))
+    found = answers(corpus, "exam", ("raw", "other.arm"))
+    assert found.keys() == flat.keys() and found["raw"].keys() == {0, 1}
+    for arm, seeds in found.items():
+        for seed, by_metric in seeds.items():
+            assert {"colour_shape.nll", "retrieval.text_to_image_r1", "attribute_swap.accuracy"} <= by_metric.keys()
+            for metric, value_N in by_metric.items():
+                assert value_N.dtype == np.float64
+                assert value_N.mean() == pytest.approx(flat[arm][seed][metric], rel=1e-6)
+    shown = pictures(corpus, "exam", "raw", 1)
+    colours = [row for row in shown if row["task"] == "colour"]
+    assert [row["sample"] for row in colours] == list(range(40))
+    right = np.array([row["label"] == row["guess"] for row in colours])
+    assert (right >= (found["raw"][1]["colour.top1"] == 1)).all()
+    assert {row["label"] for row in shown if row["task"] == "retrieval"} == {None}
+    about = described(corpus, "exam", "raw", 1)
+    assert about["main"]["retrieval"] == "text_to_image_r1"
+    mains = [flat["raw"][1][f"{task}.{metric}"] for task, metric in about["main"].items()]
+    assert about["average"] == {"value": pytest.approx(np.mean(mains)), "tasks": list(about["main"]), "left_out": {}}
+    assert about["clip_benchmark"]["retrieval"]["mean_recall@1"] >= 0
 
 
 def test_it_is_done_once(folder: Path) -> None:
@@ -61,6 +86,14 @@ def test_it_is_done_once(folder: Path) -> None:
     exam = folder / "exam" / "colour.csv"
     exam.write_text(exam.read_text().replace("images/00001.jpg,", "images/00002.jpg,"))
     assert len(committed(run_here(corpus, [suite(folder)]))) == 4
+
+
+def test_changed_pictures_are_measured_again(folder: Path) -> None:
+    corpus = Corpus.open(folder / "c")
+    shown = folder / "exam" / "images"
+    (shown / "00003.jpg").write_bytes((shown / "00004.jpg").read_bytes())
+    assert len(committed(run_here(corpus, [suite(folder)]))) == 4
+    assert not committed(run_here(corpus, [suite(folder)]))
 
 
 def test_workers_do_not_change_a_byte(folder: Path) -> None:

@@ -7,62 +7,52 @@
       - name: colour_shape
         kind: zero_shot               # table: file, label
         images: colour_shape.csv
-        classes: {car: [car, automobile], red square: [red square]}     # or a plain list
+        classes: {car: [car, automobile], red square: [red square]}     # or a list, or a file of names
         templates: ["a photo of a {}.", "a {}"]
+      - {name: pets, kind: zero_shot, folder: pets}                     # a folder a class
+      - {name: eurosat, kind: zero_shot, webdataset: wds_eurosat_test}  # CLIP_benchmark's tars
       - name: captions
         kind: retrieval               # table: file, caption; a file may stand in several rows
         images: captions.tsv
       - name: kinds
-        kind: linear_probe            # table: file, label; no classes, no prompts: what the images' vectors hold
+        kind: linear_probe            # table: file, label; no prompts: what the images' vectors hold. Or knn
         images: kinds.csv
+        train: train.csv              # to learn from; without, the others of its own rows
       - name: swapped
-        kind: pair_choice             # table: file, right, wrong
+        kind: pair_choice             # table: file, right, wrong; or SugarCrepe's JSON
         images: swapped.csv
 
-Labels are names, never positions: a class list in another order than the labels is the commonest way to measure chance.
-Every file must lie under `root`. Unknown keys, missing columns and labels that are no class are errors that name the
-place.
+Further kinds: multilabel, winoground, winogavil; `suite_rows` has the columns of each. Further keys of a task: `main`
+(its main metric), `groups` (the worst group is measured, too), `optional` (left out where its files are not there),
+`weakness` (models of this kind are known to fail at it), `columns`, `dataset`, `root`.
+
+Labels are names, never positions, unless class names come from a file: a class list in another order than the labels is
+the commonest way to measure chance. Every file must lie under `root`, and tables there or beside the suite. Unknown
+keys, missing columns and labels that are no class are errors that name the place. A folder of class folders, or of
+tars, is a suite of one task by itself.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from vlcorpus.errors import SourceError, nearest
+from vlcorpus.probe import suite_places
+from vlcorpus.probe.suite_classes import DEFAULT_TEMPLATES
+from vlcorpus.probe.suite_places import Place
+from vlcorpus.probe.suite_rows import COLUMNS, Pictures
+from vlcorpus.probe.suite_tasks import TASK_KEYS, Task, folder_task, read_task
+from vlcorpus.probe.suite_words import Missing, flag, known_keys, text, texts
 
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "zero_shot": ("file", "label"),
-    "linear_probe": ("file", "label"),
-    "retrieval": ("file", "caption"),
-    "pair_choice": ("file", "right", "wrong"),
-}
-"""Kind of task to the columns its table must have."""
-
-DEFAULT_TEMPLATES = ("a photo of a {}.", "a {}", "{}")
+__all__ = ["COLUMNS", "DEFAULT_TEMPLATES", "TASK_KEYS", "Suite", "Task", "load_suite"]
 
 _LARGEST_SUITE = 4 << 20
-_LARGEST_TABLE = 256 << 20
-_MOST_ROWS = 1_000_000
-_SUITE_KEYS = ("name", "version", "root", "tasks")
-_TASK_KEYS = ("name", "kind", "images")
-_ZERO_SHOT_KEYS = ("classes", "templates")
-
-
-@dataclass(frozen=True)
-class Task:
-    name: str
-    kind: str
-    rows: tuple[tuple[str, ...], ...]
-    """The table's columns of this kind, in the order of COLUMNS; files are relative to the suite's root"""
-    classes: Mapping[str, tuple[str, ...]]
-    """Label to the names it goes by in prompts; empty but for zero_shot"""
-    templates: tuple[str, ...]
+_SUITE_KEYS = ("name", "version", "root", "tasks", "averages")
 
 
 @dataclass(frozen=True)
@@ -71,115 +61,98 @@ class Suite:
     version: int
     root: Path
     tasks: tuple[Task, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Optional task whose files are not there, and what is missing"""
+    averages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Further averages, beside that of all tasks: name to tasks"""
+    places: Mapping[str, Place] = field(default_factory=dict, repr=False)
+    """Name of each picture, to where it is"""
+    read: tuple[Path, ...] = field(default=(), repr=False)
+    """The suite's own file, its tables and lists"""
+    home: Path = Path(".")
+    """The folder of the suite's file"""
+
+    def pictures(self) -> tuple[str, ...]:
+        """The names of all pictures, each once, in the order of the tasks."""
+        return tuple(dict.fromkeys(name for task in self.tasks for name in task.pictures()))
+
+    def bodies(self) -> Iterator[tuple[str, bytes | None]]:
+        """(name, bytes) of every picture; None where it is missing, too large, or outside the suite's folders."""
+        return suite_places.bodies(self.places, self.pictures(), (self.root, self.home))
+
+    def digest(self) -> str:
+        """Names the content of the suite: tables, lists and pictures. Up to 2 GB of pictures are read for it."""
+        return suite_places.digest(self.read, self.places.values(), (self.root, self.home))
 
 
-def load_suite(path: str | Path) -> Suite:
-    """Reads a suite and its tables. Raises SourceError for anything it does not understand."""
+def load_suite(path: str | Path, root: str | Path | None = None) -> Suite:
+    """Reads a suite and its tables. Raises SourceError for anything it does not understand.
+
+    root: where pictures, tables and folders are, instead of what the suite says. A folder is a suite of one task.
+    """
     path = Path(path)
+    if path.is_dir():
+        return _folder(path)
     stored = _yaml(path)
-    _known_keys(stored, _SUITE_KEYS, str(path))
+    known_keys(stored, _SUITE_KEYS, str(path))
     tasks = stored.get("tasks")
     if not isinstance(tasks, list) or not tasks:
         raise SourceError(f"{path} has no tasks", "list at least one under `tasks:`")
-    root = (path.parent / _text(stored.get("root", "."), f"root in {path}")).resolve()
+    home = path.parent.resolve()
+    named = text(stored.get("root", "."), f"root in {path}")
+    pictures = Pictures(Path(root).resolve() if root is not None else (home / named).resolve())
     version = stored.get("version", 1)
     if type(version) is not int:
         raise SourceError(f"version in {path} is {version!r}", "give a whole number")
-    loaded = tuple(_task(task, place, path, root) for place, task in enumerate(tasks, 1))
-    names = [task.name for task in loaded]
+    loaded, left_out = [], {}
+    names: list[str] = []
+    for place, task in enumerate(tasks, 1):
+        where = f"task {place} in {path}"
+        try:
+            made = read_task(task, where, home, pictures)
+            loaded.append(made)
+            names.append(made.name)
+        except Missing as error:
+            if not (isinstance(task, dict) and flag(task.get("optional", False), f"optional of {where}")):
+                raise
+            names.append(task["name"])
+            left_out[task["name"]] = error.message
     for name in names:
         if names.count(name) > 1:
             raise SourceError(f"{path} has two tasks called {name!r}", "give each its own name")
-    return Suite(_text(stored.get("name", path.stem), f"name in {path}"), version, root, loaded)
+    if not loaded:
+        raise SourceError(f"none of the tasks of {path} is in {pictures.root}", "name the folder that has them: --root")
+    read = dict.fromkeys((path.resolve(), *(each for task in loaded for each in task.read)))
+    return Suite(
+        text(stored.get("name", path.stem), f"name in {path}"),
+        version,
+        pictures.root,
+        tuple(loaded),
+        left_out,
+        _averages(stored.get("averages", {}), names, path),
+        pictures.places,
+        tuple(read),
+        home,
+    )
 
 
-def _task(task: Any, place: int, path: Path, root: Path) -> Task:
-    where = f"task {place} in {path}"
-    if not isinstance(task, dict):
-        raise SourceError(f"{where} is a {type(task).__name__}", "give name, kind and images")
-    kind = _text(task.get("kind"), f"kind of {where}")
-    if kind not in COLUMNS:
-        raise SourceError(f"{where} is of kind {kind!r}", nearest(kind, COLUMNS))
-    _known_keys(task, _TASK_KEYS + (_ZERO_SHOT_KEYS if kind == "zero_shot" else ()), where)
-    name = _text(task.get("name"), f"name of {where}")
-    table = path.parent / _text(task.get("images"), f"images of {where}")
-    rows = tuple(_rows(table, COLUMNS[kind], root))
-    if not rows:
-        raise SourceError(f"{table} has no rows", "a task needs images")
-    classes: dict[str, tuple[str, ...]] = {}
-    templates: tuple[str, ...] = ()
-    if kind == "zero_shot":
-        classes = _classes(task.get("classes"), where)
-        templates = _texts(task.get("templates", list(DEFAULT_TEMPLATES)), f"templates of {where}")
-        for template in templates:
-            if "{}" not in template and "{c}" not in template:
-                raise SourceError(
-                    f"template {template!r} of {where} has no place for the class", "put {} where it goes"
-                )
-        for number, (_, label) in enumerate(rows, 2):
-            if label not in classes:
-                raise SourceError(f"label {label!r} in line {number} of {table} is no class", nearest(label, classes))
-    return Task(name, kind, rows, classes, templates)
+def _folder(path: Path) -> Suite:
+    place = path.resolve()
+    pictures = Pictures(place)
+    task = folder_task(place, pictures)
+    return Suite(task.name, 1, place, (task,), places=pictures.places, read=task.read, home=place.parent)
 
 
-def _rows(table: Path, columns: tuple[str, ...], root: Path) -> Iterator[tuple[str, ...]]:
-    if table.suffix not in (".csv", ".tsv"):
-        raise SourceError(f"{table} is neither .csv nor .tsv", "save the table as one of the two")
-    try:
-        if table.stat().st_size > _LARGEST_TABLE:
-            raise SourceError(f"{table} has more than {_LARGEST_TABLE >> 20} MB", "split the task")
-        with table.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines, delimiter="\t" if table.suffix == ".tsv" else ",")
-            for column in columns:
-                if column not in (reader.fieldnames or ()):
-                    found = reader.fieldnames or ()
-                    raise SourceError(f"{table} has no column {column!r}", nearest(column, found))
-            for number, row in enumerate(reader, 2):
-                if number > _MOST_ROWS:
-                    raise SourceError(f"{table} has more than {_MOST_ROWS:,} rows", "split the task")
-                values = tuple(row[column] for column in columns)
-                if not all(values):
-                    raise SourceError(f"line {number} of {table} is not complete", "fill or drop it")
-                _inside(root, values[0], f"line {number} of {table}")
-                yield values
-    except (OSError, csv.Error, UnicodeDecodeError) as error:
-        raise SourceError(f"{table} cannot be read: {error}", "give a table with a header, in UTF-8") from error
-
-
-def _inside(root: Path, file: str, where: str) -> None:
-    parts = Path(file)
-    if parts.is_absolute() or ".." in parts.parts or "\0" in file:
-        raise SourceError(f"{where} points outside {root}", "set `root:` to the directory of the images")
-
-
-def _classes(given: Any, where: str) -> dict[str, tuple[str, ...]]:
-    if isinstance(given, list):
-        given = {_text(name, f"a class of {where}"): [name] for name in given}
-    if not isinstance(given, dict) or len(given) < 2:
-        raise SourceError(f"{where} has no two classes", "give `classes:` as a list, or as label: [names]")
-    return {
-        _text(label, f"a class of {where}"): _texts(names, f"class {label!r} of {where}")
-        for label, names in given.items()
-    }
-
-
-def _texts(given: Any, where: str) -> tuple[str, ...]:
-    given = [given] if isinstance(given, str) else given
-    if not isinstance(given, list) or not given:
-        raise SourceError(f"{where}: {given!r} is not a list of texts", "quote each text")
-    return tuple(_text(text, where) for text in given)
-
-
-def _text(given: Any, where: str) -> str:
-    if not isinstance(given, str) or not given.strip():
-        raise SourceError(f"{where}: {given!r} is not a text", "quote it, if YAML takes it for something else")
-    return given
-
-
-def _known_keys(given: Mapping[Any, Any], known: tuple[str, ...], where: str) -> None:
-    for key in given:
-        if key not in known:
-            raise SourceError(f"{where} has an unknown key {key!r}", nearest(str(key), known))
+def _averages(given: Any, names: list[str], path: Path) -> dict[str, tuple[str, ...]]:
+    if not isinstance(given, dict):
+        raise SourceError(f"averages in {path} are a {type(given).__name__}", "give name: [tasks]")
+    made = {}
+    for name, tasks in given.items():
+        made[text(name, f"averages in {path}")] = listed = texts(tasks, f"average {name!r} in {path}")
+        for task in listed:
+            if task not in names:
+                raise SourceError(f"average {name!r} in {path} names no task {task!r}", nearest(task, names))
+    return made
 
 
 def _yaml(path: Path) -> dict[Any, Any]:
