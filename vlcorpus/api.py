@@ -6,6 +6,7 @@
     birds.do(vlcorpus.stage("filter", min_sim=0.28), workers=2)
     for pair in birds.samples(decision="similarity-0.28"):
         pair.caption, pair.body                  # str, the stored image's bytes
+    loader = DataLoader(birds.samples(split="default", part="train", shuffle=0), num_workers=4, collate_fn=...)
 
 Call `do` below `if __name__ == "__main__":`, because workers are spawned.
 """
@@ -13,7 +14,8 @@ Call `do` below `if __name__ == "__main__":`, because workers are spawned.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +27,7 @@ from .stages.base import Stage
 
 if TYPE_CHECKING:
     from .pipeline.run import Event
-    from .stages.samples import Pair
+    from .stages.streaming import Samples
 
 
 def stage(name: str, **settings: Any) -> Stage:
@@ -60,15 +62,41 @@ class OpenCorpus:
         duplicates: str | None = None,
         split: str | None = None,
         part: str | None = None,
-    ) -> Iterator[Pair]:
-        """The pairs that a decision keeps, with their images, in corpus order.
+        captions: str | Sequence[str] | Mapping[str, float] = (),
+        shuffle: int | None = None,
+        epoch: int = 0,
+        rank: int | None = None,
+        world: int | None = None,
+        worker: int | None = None,
+        workers: int | None = None,
+    ) -> Samples:
+        """The pairs that a decision keeps, with their images: to iterate over, once an epoch, or for a DataLoader.
 
         duplicates: a grouping of which one pair each is given. split and part: a split layer and the name in it, as
-        split="default", part="train". None is no restriction.
+        split="default", part="train". captions: layers of texts, one of which is drawn for each pair and epoch, as
+        {"alt_text": 0.7, "recaption": 0.3}. shuffle: seed of the order; None is corpus order. rank of world and worker
+        of workers: which share of them to give; found by themselves under torchrun and inside a DataLoader. None is
+        no restriction. A torch IterableDataset where torch is loaded (else by `.torch()`).
         """
-        from .stages.samples import Choice, chosen
+        from .stages.choice import Choice
+        from .stages.streaming import Samples
 
-        return chosen(self.corpus, Choice(decision=decision, duplicates=duplicates, split=split), split=part)
+        if isinstance(captions, Mapping):
+            captions = [f"{name}={share!r}" for name, share in captions.items()]
+        samples = Samples(
+            self.corpus,
+            Choice(decision=decision, duplicates=duplicates, split=split),
+            part=part,
+            captions=(captions,) if isinstance(captions, str) else tuple(captions),
+            seed=shuffle,
+            epoch=epoch,
+            rank=rank,
+            world=world,
+            worker=worker,
+            workers=workers,
+        )
+        found: Samples = samples.torch() if "torch" in sys.modules else samples
+        return found
 
 
 def open(path: str | os.PathLike[str]) -> OpenCorpus:

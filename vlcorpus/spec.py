@@ -278,7 +278,8 @@ def _kept(text: str, folder: Path) -> str:
     if (both := _TOWERS.fullmatch(text)) is not None:
         return f"image={_kept(both[1], folder)},text={_kept(both[2], folder)}"
     lead, place = ("", text) if os.path.exists(text) else _split(text)
-    is_path = lead not in {"", "hf:"} or os.path.isabs(place) or place.startswith(".") or os.path.exists(place)
+    there = os.path.exists(place) or os.path.exists(place.rpartition("#")[0])  # CORPUS#DECISION
+    is_path = lead not in {"", "hf:"} or os.path.isabs(place) or place.startswith(".") or there
     if "://" in text or not place or not is_path:
         return _unsigned(text) if "://" in text else text
     relative = os.path.relpath(place, folder)

@@ -18,9 +18,10 @@ from vlcorpus.errors import CorpusError, SourceError, UsageError
 from vlcorpus.io import table
 from vlcorpus.pipeline.plan import make_plan, state
 from vlcorpus.stages import takedown_lists, takedowns
+from vlcorpus.stages.choice import Choice
 from vlcorpus.stages.dedup import Dedup
 from vlcorpus.stages.export import Export
-from vlcorpus.stages.subsets import Choice, Chosen
+from vlcorpus.stages.subsets import Chosen
 from vlcorpus.stages.takedown import Takedown
 from vlcorpus.views.find import find
 from vlcorpus.views.freshness import Freshness

@@ -5,8 +5,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from tests.clip.frozen_encoders import IMAGE, write_words
 from tests.stages.given import Given, committed, give, given_corpus, pairs, run_here, write_similarities
 from tests.stages.running import do
 from tests.stages.test_dedup import MIXED
@@ -15,8 +17,10 @@ from vlcorpus.corpus import Corpus
 from vlcorpus.errors import CorpusError, SourceError, UsageError
 from vlcorpus.io.tar import ShardWriter
 from vlcorpus.stages.dedup import Dedup
+from vlcorpus.stages.embed import Embed
 from vlcorpus.stages.export import Export
 from vlcorpus.stages.filter import Filter
+from vlcorpus.stages.score import Score
 from vlcorpus.stages.split import Split
 from vlcorpus.stages.train_probe import TrainProbe
 from vlcorpus.views.freshness import Freshness
@@ -85,7 +89,7 @@ def test_an_export_and_its_decision_train_the_same_probe(corpus: Corpus, tmp_pat
             Dedup(),
             Split(train=0.5, test=0.5, split="halves"),
             Export(out=str(out), shard_rows=3, **chosen),
-            TrainProbe(probe="exported", on=str(out / "train"), **FEW),
+            TrainProbe(probe="exported", on=(str(out / "train"),), **FEW),
             TrainProbe(probe="direct", **chosen, **FEW),
         ],
     )
@@ -94,14 +98,14 @@ def test_an_export_and_its_decision_train_the_same_probe(corpus: Corpus, tmp_pat
 
 
 def test_where_an_export_lies_does_not_matter(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_here(corpus, [Export(out=str(tmp_path / "out")), TrainProbe(on=str(tmp_path / "out" / "all"), **FEW)])
-    assert about(corpus, "default")["settings"]["on"] == "../out/all"
+    run_here(corpus, [Export(out=str(tmp_path / "out")), TrainProbe(on=(str(tmp_path / "out" / "all"),), **FEW)])
+    assert about(corpus, "default")["settings"]["on"] == ["../out/all"]
     (tmp_path / "moved").mkdir()
     for name in ("c", "out"):
         (tmp_path / name).rename(tmp_path / "moved" / name)
     monkeypatch.chdir(tmp_path / "moved")
     moved = Corpus.open(Path("c"))
-    assert not committed(run_here(moved, [TrainProbe(on="out/all", **FEW)]))
+    assert not committed(run_here(moved, [TrainProbe(on=("out/all",), **FEW)]))
     assert Freshness(moved).of("seed-0", about(moved, "default")) == "fresh"
 
 
@@ -116,25 +120,25 @@ def test_an_export_that_is_not_whole(corpus: Corpus, tmp_path: Path) -> None:
         Export(out=str(out), shard_rows=10).open(corpus)("all", interrupt)
     assert (out / "all" / "00000.json").exists()
     with pytest.raises(CorpusError, match="is not whole"):
-        run_here(corpus, [TrainProbe(on=str(out / "all"), **FEW)])
-    run_here(corpus, [Export(out=str(out), shard_rows=10), TrainProbe(on=str(out / "all"), **FEW)])
+        run_here(corpus, [TrainProbe(on=(str(out / "all"),), **FEW)])
+    run_here(corpus, [Export(out=str(out), shard_rows=10), TrainProbe(on=(str(out / "all"),), **FEW)])
 
 
 def test_nothing_to_train_on(corpus: Corpus, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run_here(corpus, [Filter(random_fraction=0.0, decision="none"), Export(out=str(out), decision="none")])
     with pytest.raises(UsageError, match=r"train-probe needs out:.*out/all"):
-        run_here(corpus, [TrainProbe(on=str(out / "all"), **FEW)])
+        run_here(corpus, [TrainProbe(on=(str(out / "all"),), **FEW)])
     with pytest.raises(SourceError, match="no tars in"):
-        run_here(corpus, [TrainProbe(on=str(out), **FEW)])
+        run_here(corpus, [TrainProbe(on=(str(out),), **FEW)])
     with pytest.raises(SourceError, match="the pack is empty"):
         run_here(corpus, [TrainProbe(decision="none", **FEW)])
     run_here(corpus, [Export(out=str(tmp_path / "some"))])
     with pytest.raises(SourceError, match="no tars in") as caught:
-        run_here(corpus, [TrainProbe(on=str(tmp_path / "some"), **FEW)])
+        run_here(corpus, [TrainProbe(on=(str(tmp_path / "some"),), **FEW)])
     assert caught.value.hint == "its splits have some: all"
     with pytest.raises(UsageError, match="has been decided on already"):
-        run_here(corpus, [TrainProbe(on=str(tmp_path / "some" / "all"), decision="none", **FEW)])
+        run_here(corpus, [TrainProbe(on=(str(tmp_path / "some" / "all"),), decision="none", **FEW)])
 
 
 def test_tars_of_strangers(corpus: Corpus, tmp_path: Path) -> None:
@@ -149,7 +153,7 @@ def test_tars_of_strangers(corpus: Corpus, tmp_path: Path) -> None:
         writer.add("bad", {"jpg": b"no picture", "txt": b"a dog"})
         writer.add("blind", {"txt": b"a dog"})
         writer.close()
-    run_here(corpus, [TrainProbe(on=str(folder), **FEW)])
+    run_here(corpus, [TrainProbe(on=(str(folder),), **FEW)])
     stats = about(corpus, "default")
     assert (stats["seen"], stats["kept"], stats["rejected"]) == (9, 6, {"no_caption": 1, "not_an_image": 2})
 
@@ -165,3 +169,45 @@ def test_scores_do_not_matter_to_a_probe_of_the_whole(corpus: Corpus) -> None:
     run_here(corpus, [TrainProbe(**FEW)])
     write_similarities(corpus, {each.uid: 0.5 for each in (*pairs(0, 20), *MIXED)})
     assert not committed(run_here(corpus, [TrainProbe(**FEW)]))
+
+
+@pytest.mark.parametrize("architecture", ["conv-micro", "vit-nano"])
+def test_every_probe_embeds_and_filters(corpus: Corpus, architecture: str) -> None:
+    run_here(corpus, [TrainProbe(probe="judge", architecture=architecture, image_size=32, **FEW)])
+    folder = corpus.path / "probes" / "judge"
+    stages = [Embed(model=str(folder / "seed-0")), Score(score="similarity"), Filter(top_fraction=0.5, decision="half")]
+    run_here(corpus, stages)
+    [slug] = corpus.layers("embeddings")
+    assert slug == load(str(folder / "seed-0")).slug and slug.startswith(f"{architecture}.judge.")
+    stats = corpus.layer("decisions/half").stats("all")
+    assert stats is not None and 0 < stats["kept"] < stats["seen"]
+    assert not committed(run_here(corpus, [Embed(model="probe:judge"), Embed(model=str(folder))])), (
+        "by any of its names"
+    )
+
+
+def test_one_goes_on_from_another(corpus: Corpus) -> None:
+    run_here(corpus, [TrainProbe(probe="first", **FEW)])
+    on = TrainProbe(probe="second", start="probe:first", learning_rate=1e-7, **FEW)
+    run_here(corpus, [on])
+    first, second = (load(str(corpus.path / f"probes/{name}/seed-0")) for name in ("first", "second"))
+    texts = ["a dog", "a cat and 3"]
+    assert np.abs(first.encode_texts(texts) - second.encode_texts(texts)).max() < 1e-3
+    assert weights(corpus, "first") != weights(corpus, "second")
+    assert not committed(run_here(corpus, [on]))
+    run_here(corpus, [TrainProbe(probe="first", steps=3, batch_size=8)])
+    assert committed(run_here(corpus, [on])) == ["probes/second/seed-0"], "its start is another"
+
+
+def test_heads_on_frozen_encoders(corpus: Corpus, tmp_path: Path) -> None:
+    write_words(tmp_path / "words")
+    frozen = f"image={IMAGE},text=hf:{tmp_path / 'words'}"
+    heads = TrainProbe(probe="heads", frozen=frozen, seeds=(0, 1), **FEW)
+    run_here(corpus, [heads])
+    features = [path for path in (corpus.path / "packs").glob("*.npy") if np.load(path, mmap_mode="r").ndim == 2]
+    assert len(features) == 6, "of pictures and texts of three shards, once for both seeds"
+    run_here(corpus, [Embed(model="probe:heads")])
+    assert corpus.layers("embeddings")[0].startswith("heads.heads.")
+    assert not committed(run_here(corpus, [heads]))
+    write_words(tmp_path / "words", seed=2)
+    assert len(committed(run_here(corpus, [heads]))) == 2, "the encoder is another"

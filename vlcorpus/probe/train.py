@@ -1,34 +1,68 @@
-"""Trains a small dual encoder on a pack, the same way every time.
+"""Trains a dual encoder on pairs, the same way every time.
 
     >>> curve = train(model, pack, RECIPES["nano"].settings(seed=0))
     >>> curve.samples_seen, round(curve.repetitions, 1), curve.steps[-1].accuracy      # 10240, 1.7, 0.31
+    >>> train(model, [laion, own], settings, mixing=Mixing("merged", weights=(3, 1)), logs=[jsonl("steps.jsonl")])
 
-Every arm of a comparison gets the same start (the model's own seed), the same order of draws and exactly
+Every arm of a comparison gets the same start (the model's own seed), the same rule of draws and exactly
 `steps * batch_size` samples, however large its pack: a filtered corpus pays for being small with repetitions, which the
-curve reports. One thread: two probes on two cores are twice one probe, two threads of one probe are not (and on a busy
-machine several times slower). The same seed gives the same weights, bit for bit, on one machine and precision.
+curve reports. On the CPU one thread: two probes on two cores are twice one probe, two threads of one probe are not (and
+on a busy machine several times slower). The same seed gives the same weights, bit for bit, on one machine and
+precision, whether or not the run was killed and went on from a checkpoint. On a GPU bf16, compiled where asked, with
+pictures changed on the device; several processes by torchrun (`distributed`).
 
 Measured on one core with bf16 units, 32 pixels, batch 256, in samples per CPU second: conv-nano 4,200 in fp32 and
-6,400 in bf16, conv-micro 1,750 and 2,900. Not for models that need more than one accelerator, nor for runs long enough
-to want a resume.
+6,400 in bf16, conv-micro 1,750 and 2,900. Not for models that need to be split over accelerators.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from vlcorpus.errors import SourceError, UsageError
-from vlcorpus.probe.pack import Pack
+from vlcorpus.probe import checkpoint as checkpoints
+from vlcorpus.probe import optimizer as optimizers
+from vlcorpus.probe.batches import Batches
+from vlcorpus.probe.checkpoint import Checkpoint
+from vlcorpus.probe.curve import TrainCurve, TrainStep
+from vlcorpus.probe.distributed import ALONE, Group
+from vlcorpus.probe.logs import Log
+from vlcorpus.probe.losses import clip_loss, siglip_loss, simclr_loss
+from vlcorpus.probe.memory import kept
+from vlcorpus.probe.mixing import Mixing, Plan
+from vlcorpus.probe.objective import Objective, first_bias
+from vlcorpus.probe.optimizer import learning_rate
+from vlcorpus.probe.order import TORCH
+from vlcorpus.probe.pairs import Pairs, checked
+from vlcorpus.probe.recipes import RECIPES, Recipe
+from vlcorpus.probe.settings import TrainSettings
+
+__all__ = [
+    "HIGHEST_SCALE",
+    "MOST_REPETITIONS",
+    "RECIPES",
+    "Mixing",
+    "Recipe",
+    "TrainCurve",
+    "TrainSettings",
+    "TrainStep",
+    "Trainable",
+    "clip_loss",
+    "learning_rate",
+    "native_bf16",
+    "siglip_loss",
+    "simclr_loss",
+    "train",
+]
 
 HIGHEST_SCALE = 100.0
 """Cap on the factor on cosines, as in CLIP."""
@@ -36,183 +70,200 @@ HIGHEST_SCALE = 100.0
 MOST_REPETITIONS = 10.0
 """Above this many passes over a pack, more of the same compute would favour a larger pack: say so beside the result."""
 
-_SHIFT = 3  # pixels
-_AUGMENT_GROUPS = 8  # pictures of one group share one shift and flip: a tenth of the cost of one each
-_BETAS = (0.9, 0.98)
-_CLIP_NORM = 1.0
+_WHOLE_AT_LAST = 0.1  # share of the updates
+_LATE = 2  # updates after which a GPU's figures are read, so that it never waits for the reader
 
 
 class Trainable(Protocol):
-    """What is trained: an nn.Module with two towers and a learnt scale."""
+    """What is trained: an nn.Module with two towers and a learnt scale.
+
+    May have `patch_dropout(share)`, which sets the share of patches left out in training, and a `logit_bias` of its
+    own for siglip.
+    """
 
     logit_scale: nn.Parameter
     """Natural logarithm of the factor on cosines."""
 
     def encode_image(self, image: Tensor) -> Tensor:
-        """(N, 3, S, S) uint8 to (N, D) unit rows"""
+        """(N, 3, S, S) uint8, or features, to (N, D) unit rows in float32"""
         ...
 
     def encode_text(self, tokens: Tensor) -> Tensor:
-        """(N, L) int64 to (N, D) unit rows"""
+        """(N, L) int64, or features, to (N, D) unit rows in float32"""
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainSettings:
-    steps: int
-    batch_size: int = 256
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    warmup: float = 0.15
-    """Share of the steps in which the rate rises."""
-    seed: int = 0
-    loss: Literal["clip", "siglip"] = "clip"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """auto: bf16 where the processor computes in it, else fp32."""
-    augment: Literal["flip+shift", "shift", "none"] = "flip+shift"
-
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("steps", 1, 1_000_000),
-            ("batch_size", 2, 65_536),
-            ("learning_rate", 1e-7, 1.0),
-            ("weight_decay", 0.0, 1.0),
-            ("warmup", 0.0, 1.0),
-            ("seed", 0, 2**63 - 1),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise UsageError(f"{name} is {value}", f"{low} to {high} is possible")
-        for name, known in (
-            ("loss", ("clip", "siglip")),
-            ("precision", ("auto", "fp32", "bf16")),
-            ("augment", ("flip+shift", "shift", "none")),
-        ):
-            if getattr(self, name) not in known:
-                raise UsageError(f"{name} is {getattr(self, name)!r}", "known: " + ", ".join(known))
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A named way to train. The version changes whenever the numbers it gives could."""
-
-    name: str
-    version: int
-    architecture: str
-    steps: int
-    batch_size: int = 256
-    about: str = ""
-
-    def settings(self, seed: int, precision: Literal["auto", "fp32", "bf16"] = "auto") -> TrainSettings:
-        return TrainSettings(steps=self.steps, batch_size=self.batch_size, seed=seed, precision=precision)
-
-
-RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe("nano", 1, "conv-nano", 40, about="10,240 samples, some 2 CPU seconds: ranks corpora that differ a lot"),
-        Recipe("demo", 1, "conv-nano", 150, about="38,400 samples, some 6 CPU seconds: the demo's probe"),
-        Recipe(
-            "micro", 1, "conv-micro", 200, about="51,200 samples, some 20 CPU seconds: photos, and small differences"
-        ),
-    )
-}
-
-
-@dataclass(frozen=True)
-class TrainStep:
-    step: int
-    samples_seen: int
-    loss: float
-    learning_rate: float
-    accuracy: float
-    """Share of the batch's images whose own text is nearest among the batch's."""
-
-
-@dataclass(frozen=True)
-class TrainCurve:
-    steps: tuple[TrainStep, ...]
-    samples_seen: int
-    repetitions: float
-    """Samples seen / pairs in the pack."""
-    precision: str
-    """fp32 or bf16, as used."""
-    provenance: dict[str, str] = field(default_factory=dict)
-
-
 def train(
-    model: Trainable, pack: Pack, settings: TrainSettings, *, on_step: Callable[[TrainStep], None] | None = None
+    model: Trainable,
+    sources: Pairs | Sequence[Pairs],
+    settings: TrainSettings,
+    *,
+    mixing: Mixing = Mixing(),  # noqa: B008
+    on_step: Callable[[TrainStep], None] | None = None,
+    checkpoint: Checkpoint | None = None,
+    logs: Sequence[Log] = (),
+    group: Group | None = None,
 ) -> TrainCurve:
     """Trains `model` in place, on the device its parameters are on, and leaves it in eval mode.
 
-    Batches are cut from one endless row of shuffles of the pack, each shuffle a whole epoch, so that a pack smaller
-    than a batch repeats within it. Raises SourceError for an empty pack, or when the loss stops being a number.
+    In a group every process calls it with the same arguments; rank 0 alone saves and logs. Raises SourceError for an
+    empty source, or when the loss stops being a number; UsageError for settings that do not suit model or sources.
     """
-    if not len(pack):
-        raise SourceError("there is nothing to train on: the pack is empty", "keep more rows, or look at what failed")
     assert isinstance(model, nn.Module)
-    device = model.logit_scale.device
-    precision = _precision(settings.precision, device)
-    # SigLIP's published bias of -10 suits batches of 32,000; minus log(batch) starts any batch at balance.
-    bias = nn.Parameter(torch.tensor(-math.log(settings.batch_size), device=device))
-    optimizer = _optimizer(model, bias, settings)
-    order, draw = _order(len(pack), settings), np.random.default_rng([settings.seed, 1])
-    steps: list[TrainStep] = []
-    with _one_way(device):
-        model.train()
-        for step in range(settings.steps):
-            rows = next(order)
-            image = torch.from_numpy(_augmented(pack.images[rows], settings.augment, draw)).to(device)
-            tokens = torch.from_numpy(pack.tokens[rows].astype(np.int64)).to(device)
-            rate = learning_rate(step, settings)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-                image_ND, text_ND = model.encode_image(image), model.encode_text(tokens)
-            cosine_NN = image_ND.float() @ text_ND.float().T
-            logits_NN = model.logit_scale.exp() * cosine_NN
-            loss = clip_loss(logits_NN) if settings.loss == "clip" else siglip_loss(logits_NN + bias)
-            value = loss.item()
-            if not math.isfinite(value):
-                raise SourceError(
-                    f"training came apart at step {step}: the loss is {value}", "try a lower learning rate, or fp32"
-                )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(model.parameters(), _CLIP_NORM)
-            optimizer.step()
-            with torch.no_grad():
-                model.logit_scale.clamp_(0, math.log(HIGHEST_SCALE))
-            own = torch.arange(len(rows), device=device)
-            accuracy = (logits_NN.argmax(1) == own).float().mean().item()
-            steps.append(TrainStep(step, (step + 1) * settings.batch_size, value, rate, accuracy))
-            if on_step is not None:
-                on_step(steps[-1])
-        model.eval()
-    seen = settings.steps * settings.batch_size
-    provenance = {"torch": torch.__version__, "device": device.type, "cpu": torch.backends.cpu.get_cpu_capability()}
-    return TrainCurve(tuple(steps), seen, seen / len(pack), precision, provenance)
+    run = _Run(model, checked(sources), settings, mixing, group or ALONE)
+    with _one_way(run.device):
+        return run.through(on_step, checkpoint, logs if run.group.rank == 0 else ())
 
 
-def clip_loss(logits_NN: Tensor) -> Tensor:
-    """Cross entropy in both directions, the diagonal being right (Radford and others 2021)."""
-    own = torch.arange(len(logits_NN), device=logits_NN.device)
-    return (functional.cross_entropy(logits_NN, own) + functional.cross_entropy(logits_NN.T, own)) / 2
+class _Run:
+    """One call of `train`."""
 
+    def __init__(
+        self, model: Any, sources: tuple[Pairs, ...], settings: TrainSettings, mixing: Mixing, group: Group
+    ) -> None:
+        self.model, self.sources, self.settings, self.mixing, self.group = model, sources, settings, mixing, group
+        self.device: torch.device = model.logit_scale.device
+        if settings.batch_size % (group.world * settings.accumulate):
+            raise UsageError(
+                f"a batch of {settings.batch_size} does not part into {group.world} processes of "
+                f"{settings.accumulate} micro-batches",
+                "take a batch that does",
+            )
+        if settings.patch_dropout and not callable(getattr(model, "patch_dropout", None)):
+            raise UsageError("this model has no patches to leave out", "take a ViT, or patch_dropout 0")
+        self.plan: Plan = mixing.plan([len(source) for source in sources], settings.steps, settings.batch_size)
+        self.precision = _precision(settings.precision, self.device)
+        self.bias = first_bias(model, settings)
+        self.learnt = optimizers.learnt_weights(model, self.bias)
+        self.optimizer = optimizers.adamw(self.learnt, settings)
+        self.steps: list[TrainStep] = []
+        self.refused = ""
 
-def siglip_loss(logits_NN: Tensor) -> Tensor:
-    """Each pair judged alone, summed over the texts of an image (Zhai and others 2023)."""
-    sign = 2 * torch.eye(len(logits_NN), device=logits_NN.device) - 1
-    return -functional.logsigmoid(sign * logits_NN).sum() / len(logits_NN)
+    def through(
+        self, on_step: Callable[[TrainStep], None] | None, checkpoint: Checkpoint | None, logs: Sequence[Log]
+    ) -> TrainCurve:
+        self.group.share([*self.learnt.values(), *self.model.buffers()])
+        mark = self._resume(checkpoint) if checkpoint is not None else ""
+        resumed = len(self.steps)
+        batches = Batches(self.sources, self.plan, self.settings, self.device, self.group)
+        try:
+            for log in logs:
+                log.begin(self.steps)
+            self.model.train()
+            for step in self._updates(batches, resumed, checkpoint, mark):
+                for log in logs:
+                    log.step(step)
+                if on_step is not None:
+                    on_step(step)
+        finally:
+            batches.close()
+            for log in logs:
+                log.end()
+        self.group.share(list(self.model.buffers()))
+        self.model.eval()
+        return self._curve(resumed)
 
+    def _updates(self, batches: Batches, first: int, checkpoint: Checkpoint | None, mark: str) -> Iterator[TrainStep]:
+        objective = Objective(self.model, self.settings, self.precision, self.bias, self.group)
+        whole, dropped = self.plan.updates, None
+        waiting: deque[tuple[int, float, Tensor]] = deque()
+        for update in range(first, whole):
+            if self.settings.patch_dropout:
+                share = self.settings.patch_dropout if update < (1 - _WHOLE_AT_LAST) * whole else 0.0
+                if share != dropped:
+                    self.model.patch_dropout(share)
+                    dropped = share
+            rate = learning_rate(update, self.settings, whole)
+            waiting.append((update, rate, self._update(objective, batches, update, rate)))
+            last = update + 1 == whole
+            saves = checkpoint is not None and (update + 1) % checkpoint.every == 0 and not last
+            while waiting and (last or saves or self.device.type == "cpu" or len(waiting) > _LATE):
+                yield self._told(*waiting.popleft())
+            if checkpoint is not None and saves:
+                self.group.share(list(self.model.buffers()))
+                if self.group.rank == 0:
+                    checkpoint.save(checkpoints.freeze(self._state(), self.steps, mark))
 
-def learning_rate(step: int, settings: TrainSettings) -> float:
-    """One cycle: from a 25th up to the peak within `warmup`, then along a cosine to nearly nothing (Smith 2018)."""
-    rising = max(1.0, settings.warmup * settings.steps)
-    if step < rising:
-        return settings.learning_rate * (1 + 24 * 0.5 * (1 - math.cos(math.pi * step / rising))) / 25
-    fallen = (step - rising) / max(1.0, settings.steps - rising)
-    return settings.learning_rate * max(1e-4, 0.5 * (1 + math.cos(math.pi * fallen)))
+    def _update(self, objective: Objective, batches: Batches, update: int, rate: float) -> Tensor:
+        """One step of the optimizer; (2,) loss and accuracy, where the model is."""
+        self.optimizer.zero_grad(set_to_none=True)
+        parts = []
+        for place, batch in enumerate(batches.at(update)):
+            # Random layers draw from torch's own stream, so that is set anew each time.
+            seed = np.random.SeedSequence([self.settings.seed, TORCH, update, place, self.group.rank])
+            parts.append(objective.backward(batch, int(seed.generate_state(1, np.uint64)[0] >> 2)))
+        figures = parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
+        slopes = [weight.grad for weight in self.learnt.values() if weight.grad is not None]
+        self.group.average([*slopes, figures])
+        if self.settings.clip_norm:
+            nn.utils.clip_grad_norm_(self.learnt.values(), self.settings.clip_norm, foreach=True)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        with torch.no_grad():
+            if self.model.logit_scale.requires_grad:
+                self.model.logit_scale.clamp_(0, math.log(HIGHEST_SCALE))
+        return figures
+
+    def _told(self, update: int, rate: float, figures: Tensor) -> TrainStep:
+        loss, accuracy = figures.tolist()
+        if not math.isfinite(loss):
+            raise SourceError(
+                f"training came apart at step {update}: the loss is {loss}", "try a lower learning rate, or fp32"
+            )
+        self.steps.append(TrainStep(update, sum(self.plan.seen(update + 1)), loss, rate, accuracy))
+        return self.steps[-1]
+
+    def _state(self) -> dict[str, Tensor]:
+        buffers = {f"buffer.{name}": tensor for name, tensor in self.model.named_buffers()}
+        weights = {f"weight.{name}": weight for name, weight in self.learnt.items()}
+        moments = optimizers.moments(self.optimizer, self.learnt)
+        return weights | buffers | {f"moment.{name}": moment for name, moment in moments.items()}
+
+    def _resume(self, checkpoint: Checkpoint) -> str:
+        """Puts back what the checkpoint holds, if it is this run's; the run's fingerprint."""
+        mark = checkpoints.fingerprint(self.model, self.sources, self.settings, self.mixing, self.precision)
+        held = checkpoint.load() if self.group.rank == 0 else None
+        held = self.group.share_bytes(held, self.device)
+        if held is None:
+            return mark
+        try:
+            tensors, steps = checkpoints.thaw(held, mark)
+        except checkpoints.Refused as refused:
+            self.refused = str(refused)
+            return mark
+        with torch.no_grad():
+            for name, tensor in (*self.learnt.items(), *self.model.named_buffers()):
+                kind = "weight" if name in self.learnt else "buffer"
+                tensor.copy_(tensors[f"{kind}.{name}"])
+        moments = {name.removeprefix("moment."): value for name, value in tensors.items() if name.startswith("moment.")}
+        optimizers.restore(self.optimizer, self.learnt, moments)
+        self.steps = steps
+        return mark
+
+    def _curve(self, resumed: int) -> TrainCurve:
+        seen = dict(zip((source.name for source in self.sources), self.plan.seen(self.plan.updates), strict=True))
+        repetitions = {source.name: seen[source.name] / len(source) for source in self.sources}
+        provenance = {
+            "torch": torch.__version__,
+            "device": self.device.type,
+            "cpu": torch.backends.cpu.get_cpu_capability(),
+        }
+        if self.device.type == "cuda":
+            provenance["gpu"] = torch.cuda.get_device_name(self.device)
+        if self.group.world > 1:
+            provenance["processes"] = str(self.group.world)
+        return TrainCurve(
+            tuple(self.steps),
+            sum(seen.values()),
+            max(repetitions.values()),
+            self.precision,
+            provenance,
+            seen,
+            repetitions,
+            resumed,
+            self.refused,
+        )
 
 
 def native_bf16() -> bool:
@@ -227,52 +278,30 @@ def _precision(asked: str, device: torch.device) -> str:
     return "bf16" if (torch.cuda.is_bf16_supported() if device.type == "cuda" else native_bf16()) else "fp32"
 
 
-def _optimizer(model: nn.Module, bias: nn.Parameter, settings: TrainSettings) -> torch.optim.Optimizer:
-    """AdamW; only matrices and kernels decay."""
-    learnt = [*model.parameters(), bias] if settings.loss == "siglip" else list(model.parameters())
-    groups = [
-        {"params": [weight for weight in learnt if weight.ndim >= 2], "weight_decay": settings.weight_decay},
-        {"params": [weight for weight in learnt if weight.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=_BETAS, fused=True)
-
-
-def _order(size: int, settings: TrainSettings) -> Iterator[NDArray[np.int64]]:
-    """Endless batches of rows."""
-    generator = np.random.default_rng([settings.seed, 0])
-    waiting = np.empty(0, np.int64)
-    while True:
-        while len(waiting) < settings.batch_size:
-            waiting = np.concatenate([waiting, generator.permutation(size)])
-        yield waiting[: settings.batch_size]
-        waiting = waiting[settings.batch_size :]
-
-
-def _augmented(image: NDArray[np.uint8], augment: str, draw: np.random.Generator) -> NDArray[np.uint8]:
-    """Shifts (edges repeat) and mirrors, one draw for each of eight groups."""
-    if augment == "none":
-        return image
-    out = np.empty_like(image)
-    height, width = image.shape[2:]
-    for group in range(_AUGMENT_GROUPS):
-        down, right, flip = draw.integers(-_SHIFT, _SHIFT + 1), draw.integers(-_SHIFT, _SHIFT + 1), draw.integers(2)
-        rows = np.clip(np.arange(height) + down, 0, height - 1)
-        columns = np.clip(np.arange(width) + right, 0, width - 1)
-        if flip and augment == "flip+shift":
-            columns = columns[::-1]
-        out[group::_AUGMENT_GROUPS] = image[group::_AUGMENT_GROUPS][:, :, rows[:, None], columns]
-    return out
-
-
 @contextlib.contextmanager
 def _one_way(device: torch.device) -> Iterator[None]:
-    """One thread and deterministic kernels; both as they were afterwards."""
+    """One thread, deterministic kernels, no TF32; everything as it was afterwards, torch's random state too."""
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     warn = torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
+    kernels: Any = torch.utils.deterministic
+    filled = kernels.fill_uninitialized_memory
+    rounded = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    on_gpu = device.type == "cuda"
+    if on_gpu:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    else:
+        torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=on_gpu)
+    # A debugging aid: each empty tensor is filled first, a tenth of a small model's time.
+    kernels.fill_uninitialized_memory = False
     try:
-        yield
+        with torch.random.fork_rng(devices=[device] if on_gpu else []), contextlib.nullcontext() if on_gpu else kept():
+            yield
     finally:
-        torch.set_num_threads(threads)
+        kernels.fill_uninitialized_memory = filled
         torch.use_deterministic_algorithms(strict, warn_only=warn)
+        if on_gpu:
+            torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = rounded
+        else:
+            torch.set_num_threads(threads)

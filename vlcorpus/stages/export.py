@@ -114,7 +114,7 @@ class Export(Stage):
         return export
 
     def _choice(self) -> Any:
-        from .subsets import Choice
+        from .choice import Choice
 
         return Choice(decision=self.decision, duplicates=self.duplicates, split=self.split)
 

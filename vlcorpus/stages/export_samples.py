@@ -23,8 +23,9 @@ from . import export_formats as formats
 from .base import Stage, Tell, UnitCommit
 
 if TYPE_CHECKING:
+    from .choice import Choice
     from .samples import Pair
-    from .subsets import Choice, Chosen
+    from .subsets import Chosen
 
 SIMILARITY = "scores/similarity"  # written beside each pair, where it was scored
 NOT_DRAWN = "not_drawn"

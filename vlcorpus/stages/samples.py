@@ -15,7 +15,8 @@ from typing import Any
 from ..corpus import Corpus
 from ..errors import CorpusError
 from ..io import table, tar
-from .subsets import Choice, Chosen
+from .choice import Choice
+from .subsets import Chosen
 
 __all__ = ["IMAGES", "Choice", "Chosen", "Pair", "chosen", "column", "groups", "stored", "with_image"]
 

@@ -29,6 +29,7 @@ from ..errors import CorpusError
 from ..io import subset, table
 from ..scores.draws import draws
 from .base import ALL
+from .choice import Choice
 from .takedowns import TAKEN_DOWN, refuse_stale, taken_down
 
 NOT_KEPT, OTHER_KEEPER, NO_IMAGE, _ = REASONS = ("not_kept", "other_keeper", "no_image", TAKEN_DOWN)
@@ -39,15 +40,6 @@ _STREAM = int.from_bytes(b"copies")  # of draws: another one than decisions draw
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """Which pairs: what a decision keeps, one keeper a duplicate group, and the splits. None: no restriction."""
-
-    decision: str | None = None
-    duplicates: str | None = None
-    split: str | None = None
 
 
 @dataclass(frozen=True)

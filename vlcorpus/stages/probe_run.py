@@ -1,0 +1,82 @@
+"""What stands around a training run: its checkpoint, its logs, and the curve that it leaves.
+
+    Unfinished(folder, "seed-0", fingerprint, every=500)       the state of a unit under way, in a file beside it
+    forget(folder, "seed-0")                                   when it is done
+    opened(("wandb=birds",), corpus, "raw", "seed-0")          the logs that a person asked for
+    curve_files(curve, told)                                   metrics.json and steps.jsonl
+
+The file's name bears the unit's fingerprint: another run's state is not even looked at. It begins as a journal's, so
+that `vlcorpus verify` knows what was left by an interrupted run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..corpus import Corpus
+from ..io.commit import TEMPORARY, explained
+from ..io.journal import PREFIX
+
+if TYPE_CHECKING:
+    from ..probe.logs import Log
+    from ..probe.train import TrainCurve
+
+TENSORBOARD, WANDB = "tensorboard", "wandb="
+_NEVER = 2**62
+
+
+class Unfinished:
+    """A checkpoint (vlcorpus.probe.checkpoint) of one unit. every: in steps; 0 is never."""
+
+    def __init__(self, folder: Path, unit: str, fingerprint: str, every: int) -> None:
+        from ..probe.checkpoint import FileCheckpoint
+
+        self.every = every or _NEVER
+        self._file = FileCheckpoint(folder / f"{PREFIX}{unit}-{fingerprint[:16]}.safetensors", self.every)
+
+    def load(self) -> bytes | None:
+        return self._file.load()
+
+    def save(self, state: bytes) -> None:
+        with explained(self._file.path):
+            self._file.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file.save(state)
+
+
+def forget(folder: Path, unit: str) -> None:
+    """Remove every state of a unit."""
+    for start in (PREFIX, f"{TEMPORARY}{PREFIX}"):
+        for path in folder.glob(f"{start}{unit}-*.safetensors"):
+            path.unlink(missing_ok=True)
+
+
+def opened(words: Sequence[str], corpus: Corpus, probe: str, unit: str) -> list[Log]:
+    """The logs of one unit; UsageError where a library is missing."""
+    from ..probe import logs
+
+    found = []
+    for word in words:
+        folder = corpus.log(probe).parent
+        if word == TENSORBOARD:
+            found.append(logs.tensorboard(folder / probe / unit))
+        else:
+            project = word.removeprefix(WANDB)
+            found.append(logs.wandb(project, name=f"{probe}.{unit}", folder=folder, group=probe))
+    return found
+
+
+def is_log(word: str) -> bool:
+    return word == TENSORBOARD or (word.startswith(WANDB) and len(word) > len(WANDB))
+
+
+def curve_files(curve: TrainCurve, told: Mapping[str, Any]) -> dict[str, bytes]:
+    """What the run comes to with its learning curve, and the curve a line a step."""
+    steps = [asdict(step) for step in curve.steps]
+    return {
+        "metrics.json": (json.dumps({**told, "curve": steps}, indent=1) + "\n").encode(),
+        "steps.jsonl": "".join(json.dumps(step) + "\n" for step in steps).encode(),
+    }
