@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from vlcorpus.probe.student import distribution, incomplete_beta, quantile
+from vlcorpus.probe.student import distribution, incomplete_beta, quantile, two_sided
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,15 @@ def test_one_and_two_degrees_have_closed_forms() -> None:
     for t in (-30.0, -2.0, -0.1, 0.0, 0.3, 1.0, 50.0):
         assert distribution(t, 1) == pytest.approx(0.5 + math.atan(t) / math.pi, abs=1e-13)
         assert distribution(t, 2) == pytest.approx(0.5 + t / (2 * math.sqrt(2 + t * t)), abs=1e-13)
+
+
+def test_two_sided() -> None:
+    for t, freedom in ((2.0, 3), (-2.0, 3), (0.5, 7.5)):
+        assert two_sided(t, freedom) == pytest.approx(2 * (1 - distribution(abs(t), freedom)), rel=1e-9)
+    assert two_sided(0, 4) == 1 and two_sided(math.inf, 4) == 0
+    assert two_sided(1e6, 2) == pytest.approx(1e-12, rel=1e-3), "small ones too"
+    with pytest.raises(ValueError):
+        two_sided(1.0, 0)
 
 
 def test_incomplete_beta() -> None:

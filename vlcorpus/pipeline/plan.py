@@ -99,8 +99,42 @@ def make_plan(corpus: Corpus, stages: Sequence[Stage]) -> Plan:
     """
     steps: list[Step] = []
     for stage in stages:
+        for each in stage.before(_foreseen(corpus, steps)):
+            _put_in_front(corpus, steps, each)
         _append(corpus, steps, stage, added=False, pending=())
     return Plan(corpus, tuple(steps))
+
+
+@dataclass(frozen=True)
+class _Foreseen(Corpus):
+    """The corpus as the steps of a plan will leave it: it names the layers that they bring."""
+
+    coming: tuple[str, ...] = ()
+
+    def layers(self, below: str) -> tuple[str, ...]:
+        parts = (name.split("/") for name in self.coming)
+        return tuple(sorted({*super().layers(below), *(part[1] for part in parts if part[0] == below and part[1:])}))
+
+
+def _foreseen(corpus: Corpus, steps: Sequence[Step]) -> Corpus:
+    coming = tuple(name for step in steps for name in step.stage.brings())
+    return _Foreseen(corpus.path, corpus.name, corpus.digits, corpus.shard_rows, corpus.seed, coming)
+
+
+def _put_in_front(corpus: Corpus, steps: list[Step], stage: Stage) -> None:
+    """Append a stage that another stands for, but not where the plan has it, or nothing of it is to do."""
+    if any(step.stage == stage for step in steps):
+        return
+    trial = list(steps)
+    _append(corpus, trial, stage, added=True, pending=())
+    if _open(corpus, trial, len(steps)):
+        steps[:] = trial
+
+
+def _open(corpus: Corpus, steps: Sequence[Step], start: int) -> bool:
+    """Whether there is anything to do in the steps from a number on."""
+    new = Plan(corpus, tuple(steps)).outlook()[start:]
+    return any(each.todo or each.stale or each.later for each in new)
 
 
 def _append(corpus: Corpus, steps: list[Step], stage: Stage, *, added: bool, pending: tuple[str, ...]) -> None:
@@ -141,8 +175,7 @@ def _maker(corpus: Corpus, steps: list[Step], stage: Stage, name: str, pending: 
         raise UsageError(f"{stage.name} needs {name}, which {corpus.path} does not have", registry.how_to_make(name))
     trial = list(steps)
     _append(corpus, trial, maker, added=own is None, pending=(*pending, name))
-    new = Plan(corpus, tuple(trial)).outlook()[len(steps) :]
-    if any(each.todo or each.stale or each.later for each in new):
+    if _open(corpus, trial, len(steps)):
         steps[:] = trial
         return len(steps) - 1
     return None

@@ -101,6 +101,11 @@ class Stage:
         """What a person should be told before the work begins."""
         return ()
 
+    def before(self, corpus: Corpus) -> tuple[Stage, ...]:
+        """Stages that this one's words stand for: the plan puts them in front of it, in this order, where they are not
+        there or done yet. The corpus names layers, too, that earlier steps of the plan will bring."""
+        return ()
+
     def supplier(self, name: str) -> Stage | None:
         """A stage of this one's own that makes the wanted layer `name`; None where any stage may have made it."""
         return None

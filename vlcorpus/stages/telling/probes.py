@@ -7,23 +7,28 @@ from typing import Any
 from ...corpus import Corpus, read_json
 from ...report import model
 from ..base import ALL
+from ..compare import Compare
 
 
 def comparison_of(corpus: Corpus, suite: str | None) -> dict[str, Any] | None:
-    """The comparison on a suite, or the only one."""
+    """The comparison on a suite, or the only one; None where there is none, or an older vlcorpus wrote it."""
     known = corpus.layers("comparisons")
     name = suite if suite is not None else known[0] if len(known) == 1 else None
-    if name is None or corpus.layer(f"comparisons/{name}").stats(ALL) is None:
+    stats = corpus.layer(f"comparisons/{name}").stats(ALL) if name is not None else None
+    if stats is None or stats["stage_version"] < Compare.version:
         return None
     found: dict[str, Any] = read_json(corpus.layer(f"comparisons/{name}").path("comparison.json"))
     return found
 
 
 def curves(corpus: Corpus, comparison: dict[str, Any] | None) -> list[model.Section]:
-    names = [comparison["baseline"], *comparison["arms"]] if comparison else list(corpus.layers("probes"))[:6]
+    if comparison:
+        probes = {name: comparison["about"][name]["probe"] for name in (comparison["baseline"], *comparison["arms"])}
+    else:
+        probes = {name: name for name in corpus.layers("probes")[:6]}
     arms = []
-    for name in names:
-        layer = corpus.layer(f"probes/{name}")
+    for name, probe in probes.items():
+        layer = corpus.layer(f"probes/{probe}")
         runs = []
         for seed in layer.units():
             curve = read_json(layer.path(f"{seed}/metrics.json"))["curve"]
@@ -49,7 +54,8 @@ def differences_of(comparison: dict[str, Any], headline: str | None) -> list[mod
         )
         if differences:
             title = f"{arm} against {comparison['baseline']}"
-            note = f"Paired over {own[0]['seeds']} seeds, {100 * comparison['confidence']:g} % intervals."
+            note = f"Paired over {own[0]['seeds']} seeds, and pictures where a metric is their mean; "
+            note += f"{100 * comparison['confidence']:g} % intervals, each for itself."
             sections.append(model.Forest(title, differences, note=note))
     names = [comparison["baseline"], *comparison["arms"]]
     metrics = list(dict.fromkeys(row["metric"] for row in comparison["rows"]))
@@ -67,12 +73,14 @@ def differences_of(comparison: dict[str, Any], headline: str | None) -> list[mod
 
 def is_main(metric: str) -> bool:
     """Whether a metric is one of the few shares that a first look needs."""
-    return metric.endswith((".top1", ".accuracy", "_r1", ".auc"))
+    return metric == "average" or metric.endswith((".top1", ".accuracy", "_r1", ".auc"))
 
 
 def verdict(comparison: dict[str, Any] | None, headline: str | None, arm: str | None) -> model.Verdict:
     if comparison is None:
         return model.Verdict("No verdict yet: no probes were compared.")
+    if headline in (None, comparison["headline"]) and arm is None:
+        return model.Verdict(comparison["verdict"]["words"], comparison["verdict"]["tone"])
     chosen = arm or comparison["arms"][0]
     own = [row for row in comparison["rows"] if row["arm"] == chosen]
     row = next((row for row in own if row["metric"] == headline), own[0])
