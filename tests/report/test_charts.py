@@ -10,6 +10,7 @@ import pytest
 from tests.report.sample import report
 from vlcorpus.report import charts
 from vlcorpus.report import model as m
+from vlcorpus.report.drawing import COLOURS, DASHES, NARROW, WIDE, marker
 
 
 def numbers(svg: str) -> list[str]:
@@ -21,7 +22,7 @@ def numbers(svg: str) -> list[str]:
     return re.findall(r"[A-Za-z]{2,}|-?\d+\.?\d*", " ".join(drawn))
 
 
-@pytest.mark.parametrize("width", [charts.WIDE, charts.NARROW])
+@pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_every_chart_of_the_sample_is_well_formed_and_inside_its_box(width: int) -> None:
     drawers = {m.Histogram: charts.histogram, m.Curves: charts.curves, m.Forest: charts.forest}
     seen = 0
@@ -52,7 +53,7 @@ def test_tone_follows_the_interval_and_which_way_is_better(low: float, high: flo
 
 
 def test_better_and_worse_differ_in_shape_and_sign_not_colour_alone() -> None:
-    svg = charts.forest(m.Forest("f", (m.Difference("up", 2, 1, 3), m.Difference("down", -2, -3, -1))), charts.WIDE)
+    svg = charts.forest(m.Forest("f", (m.Difference("up", 2, 1, 3), m.Difference("down", -2, -3, -1))), WIDE)
     assert "+2.0 [1.0, 3.0]" in svg and "−2.0 [−3.0, −1.0]" in svg
     shapes = [re.sub(r"[\d. -]+", "#", d) for d in re.findall(r'<path d="([^"]*)"', svg)]
     marks = re.findall(r'<path d="M[\d.]+ ([\d.]+)L[\d.]+ ([\d.]+)', svg)
@@ -61,13 +62,13 @@ def test_better_and_worse_differ_in_shape_and_sign_not_colour_alone() -> None:
 
 
 def test_arms_differ_in_dash_and_marker() -> None:
-    assert len(set(charts.DASHES)) == charts.COLOURS
-    assert len({str(charts.marker(place, 0, 0)).split("class")[0] for place in range(6)}) == 6
+    assert len(set(DASHES)) == COLOURS
+    assert len({str(marker(place, 0, 0)).split("class")[0] for place in range(6)}) == 6
 
 
 def test_empty_and_odd_numbers_draw_something() -> None:
     nan = float("nan")
-    for width in (charts.WIDE, charts.NARROW):
+    for width in (WIDE, NARROW):
         for svg in (
             charts.histogram(m.Histogram("h", (0.0, 0.5, 1.0), (m.Series("s", (0, 0)),), (m.Mark(0.3),)), width),
             charts.histogram(

@@ -1,25 +1,19 @@
 """Charts as inline SVG: a histogram, learning curves, a forest plot, bars of rates.
 
-Colours come from the page's style sheet by class (`s1`, `good`, …), so that dark mode and print need no second drawing;
-arms and verdicts also differ in dash and marker, never in colour alone. Each chart is drawn for a wide and a narrow
-page: `width` is in the units of its view box, and text is 12 of them.
+Each is drawn for a wide and a narrow page: `width` is in the units of its view box.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from vlcorpus.report.axes import Axis, mean_curve, number, tick_text, ticks
-from vlcorpus.report.markup import Html, element, join, shorten
-from vlcorpus.report.model import Curves, Difference, Forest, Histogram, Mark, Rate
+from vlcorpus.report.drawing import Drawing, colour, dash, fit, grid, marker, path, tone_marker
+from vlcorpus.report.markup import Html, element
+from vlcorpus.report.model import Curves, Difference, Forest, Histogram, Mark, Rate, Tone
 
-WIDE, NARROW = 760, 340
-COLOURS = 6
 MARKERS = 12  # on a line; more of them hide it
-DASHES = (None, "6 3", "2 3", "8 3 2 3", "10 4", "1 3")
-
-Tone = str
 
 
 def histogram(chart: Histogram, width: int) -> Html:
@@ -32,18 +26,17 @@ def histogram(chart: Histogram, width: int) -> Html:
     highest = max((max(series.counts[first:last], default=0) for series in chart.series), default=0)
     x = Axis(edges[0], edges[-1], left, width - right)
     y = Axis(0, max(highest, 1), height - bottom, top)
-    drawn = [_grid(x, y, chart.x_label, "pairs", width, height, bottom)]
+    drawn = [grid(x, y, chart.x_label, "pairs", width, height, bottom)]
     for place, series in enumerate(chart.series):
         outline = f"M{x.at(edges[0]):.1f} {y.at(0):.1f}"
         for bin_, count in enumerate(series.counts[first:last]):
             outline += f"V{y.at(count):.1f}H{x.at(edges[bin_ + 1]):.1f}"
-        colour = f"s{place % COLOURS + 1}"
-        drawn.append(element("path", d=outline + f"V{y.at(0):.1f}Z", class_=f"area {colour}"))
-        drawn.append(element("path", d=outline, class_=f"line {colour}", stroke_dasharray=DASHES[place % len(DASHES)]))
+        drawn.append(element("path", d=outline + f"V{y.at(0):.1f}Z", class_=f"area {colour(place)}"))
+        drawn.append(element("path", d=outline, class_=f"line {colour(place)}", stroke_dasharray=dash(place)))
     for place, mark in enumerate(sorted(chart.marks, key=lambda mark: mark.value)):
         drawn += _mark(mark, x, 14 + 15 * place, height - bottom, width, among=edges)
     total = ", ".join(f"{series.name}: {sum(series.counts):,} pairs" for series in chart.series)
-    return _svg(width, height, f"Histogram of {chart.x_label}. {total}.", drawn)
+    return Drawing(width, height, f"Histogram of {chart.x_label}. {total}.", tuple(drawn)).inline()
 
 
 def _mark(mark: Mark, x: Axis, y: float, floor: float, width: int, *, among: Sequence[float]) -> list[Html]:
@@ -71,6 +64,10 @@ def rate(one: Rate, share: float) -> Html:
 
 
 def curves(chart: Curves, width: int) -> Html:
+    return drawn_curves(chart, width).inline()
+
+
+def drawn_curves(chart: Curves, width: int) -> Drawing:
     """A faint line for each seed and a strong one with markers for the mean of each arm."""
     height, left, right, top, bottom = 280, 46, 14, 14, 42
     points = [(x, y) for arm in chart.arms for run in arm.runs for x, y in zip(run.samples, run.values, strict=True)]
@@ -80,27 +77,32 @@ def curves(chart: Curves, width: int) -> Html:
     floor = 0.0 if 0 <= low < (high - low) * 0.5 else low - room
     x = Axis(min(x for x, _ in points), max(x for x, _ in points), left, width - right)
     y = Axis(floor, high + room, height - bottom, top)
-    drawn = [_grid(x, y, chart.x_label, chart.y_label, width, height, bottom)]
+    drawn = [grid(x, y, chart.x_label, chart.y_label, width, height, bottom)]
     for place, arm in enumerate(chart.arms):
-        colour, dash = f"s{place % COLOURS + 1}", DASHES[place % len(DASHES)]
-        drawn += [element("path", d=_path(x, y, run.samples, run.values), class_=f"seed {colour}") for run in arm.runs]
+        own = colour(place)
+        drawn += [element("path", d=path(x, y, run.samples, run.values), class_=f"seed {own}") for run in arm.runs]
         xs, ys = mean_curve([(run.samples, run.values) for run in arm.runs])
-        drawn.append(element("path", d=_path(x, y, xs, ys), class_=f"line {colour}", stroke_dasharray=dash))
+        drawn.append(element("path", d=path(x, y, xs, ys), class_=f"line {own}", stroke_dasharray=dash(place)))
         every = max(1, -(-len(xs) // MARKERS))
         marked = [(a, b) for a, b in zip(xs, ys, strict=True) if math.isfinite(b)][::every]
         drawn += [marker(place, x.at(a), y.at(b)) for a, b in marked]
     names = ", ".join(arm.name for arm in chart.arms)
-    return _svg(width, height, f"{chart.y_label} against {chart.x_label} for {names}. The numbers follow.", drawn)
+    words = f"{chart.y_label} against {chart.x_label} for {names}. The numbers follow."
+    return Drawing(width, height, words, tuple(drawn))
 
 
 def forest(chart: Forest, width: int) -> Html:
+    return drawn_forest(chart, width).inline()
+
+
+def drawn_forest(chart: Forest, width: int) -> Drawing:
     """One line for each metric: its interval, its value, and whether that is better, worse or neither."""
     narrow = width < 500
-    step, top, bottom = (50, 8, 40) if narrow else (34, 8, 40)
+    step, top, bottom = (50, 8, 40) if narrow else (34 if len(chart.differences) < 12 else 26, 8, 40)
     left, right = (10, width - 10) if narrow else (230, width - 190)
     height = top + step * len(chart.differences) + bottom
     ends = [end for difference in chart.differences for end in (difference.low, difference.high, difference.value)]
-    ends = [end for end in ends if math.isfinite(end)] or [-1.0, 1.0]
+    ends = [end for end in (*ends, *(chart.reach or ())) if math.isfinite(end)] or [-1.0, 1.0]
     low, high = min(0.0, *ends), max(0.0, *ends)
     room = (high - low) * 0.06 or 1.0
     x = Axis(low - room, high + room, left, right)
@@ -110,86 +112,48 @@ def forest(chart: Forest, width: int) -> Html:
         drawn.append(element("line", x1=x.at(tick), x2=x.at(tick), y1=top, y2=floor, class_="grid"))
         drawn.append(element("text", tick_text(tick), x=x.at(tick), y=floor + 16, text_anchor="middle"))
     drawn.append(element("line", x1=x.at(0), x2=x.at(0), y1=top, y2=floor, class_="zero"))
-    drawn.append(element("text", f"difference, {chart.unit}", x=(left + right) / 2, y=height - 6, text_anchor="middle"))
+    label = fit(f"difference, {chart.unit}", 40)
+    drawn.append(element("text", label, x=(left + right) / 2, y=height - 6, text_anchor="middle"))
     for place, difference in enumerate(chart.differences):
-        tone = difference_tone(difference)
         y = top + step * place + (34 if narrow else step / 2)
-        words = y - 16 if narrow else y + 4
-        value = interval_text(difference, chart.digits)
-        drawn.append(
-            element(
-                "text", shorten(difference.metric, 22 if narrow else 32), x=0 if narrow else 4, y=words, class_="strong"
-            )
-        )
-        drawn.append(
-            element("text", value, x=width - (0 if narrow else 4), y=words, text_anchor="end", class_=f"value {tone}")
-        )
-        if all(math.isfinite(end) for end in (difference.low, difference.high, difference.value)):
-            drawn.append(
-                element(
-                    "line", x1=x.at(difference.low), x2=x.at(difference.high), y1=y, y2=y, class_=f"interval {tone}"
-                )
-            )
-            drawn.append(_tone_marker(tone, difference.value, x.at(difference.value), y))
-    return _svg(
-        width, height, f"Differences with intervals for {len(chart.differences)} metrics. The numbers follow.", drawn
-    )
+        drawn += _difference(difference, x, y, width, chart.digits)
+    words = f"Differences with intervals for {len(chart.differences)} metrics. The numbers follow."
+    return Drawing(width, height, words, tuple(drawn))
+
+
+def _difference(difference: Difference, x: Axis, y: float, width: int, digits: int) -> list[Html]:
+    """One line of a forest at height `y`; on a narrow page its words stand above it."""
+    narrow = width < 500
+    tone = difference_tone(difference)
+    words, edge = (y - 16, 0) if narrow else (y + 4, 4)
+    value = interval_text(difference, digits)
+    drawn = [
+        element("text", fit(difference.metric, 22 if narrow else 32), x=edge, y=words, class_="strong"),
+        element("text", value, x=width - edge, y=words, text_anchor="end", class_=f"value {tone}"),
+    ]
+    if math.isfinite(difference.value):
+        if math.isfinite(difference.low) and math.isfinite(difference.high):
+            ends = {"x1": x.at(difference.low), "x2": x.at(difference.high), "y1": y, "y2": y}
+            drawn.append(element("line", class_=f"interval {tone}", **ends))
+        drawn.append(tone_marker(tone, x.at(difference.value), y))
+    return drawn
 
 
 def difference_tone(difference: Difference) -> Tone:
     """ "good" or "bad" where the interval excludes 0, "unsure" where it does not."""
+    if difference.tone is not None:
+        return difference.tone
     if difference.low > 0 or difference.high < 0:
         return "good" if (difference.low > 0) == difference.higher_is_better else "bad"
     return "unsure"
 
 
 def interval_text(difference: Difference, digits: int) -> str:
-    """+2.1 [0.9, 3.4]"""
-    low, high = number(float(difference.low), digits), number(float(difference.high), digits)
-    return f"{number(float(difference.value), digits, signed=True)} [{low}, {high}]"
-
-
-def marker(place: int, x: float, y: float) -> Html:
-    """The mark of arm number `place`: circle, square, triangle, diamond, triangle down, ring."""
-    class_ = f"mark s{place % COLOURS + 1}"
-    shape = place % COLOURS
-    if shape in (0, 5):
-        return element("circle", cx=x, cy=y, r=3.2 if shape == 0 else 3.6, class_=class_ + (" ring" if shape else ""))
-    corners = {
-        1: ((-3, -3), (3, -3), (3, 3), (-3, 3)),
-        2: ((0, -4), (3.8, 3), (-3.8, 3)),
-        3: ((0, -4.2), (4.2, 0), (0, 4.2), (-4.2, 0)),
-        4: ((0, 4), (3.8, -3), (-3.8, -3)),
-    }[shape]
-    return element("path", d=_polygon(x, y, corners), class_=class_)
-
-
-def key(place: int, *, line: bool) -> Html:
-    """The sample that stands for a series or an arm in a legend."""
-    colour, dash = f"s{place % COLOURS + 1}", DASHES[place % len(DASHES)]
-    drawn = [] if line else [element("path", d="M1 2H27V12H1Z", class_=f"area {colour}")]
-    drawn.append(
-        element("path", d="M1 7H27" if line else "M1 12V2H27V12", class_=f"line {colour}", stroke_dasharray=dash)
-    )
-    if line:
-        drawn.append(marker(place, 14, 7))
-    return element("svg", *drawn, class_="key", viewBox="0 0 28 14", width=28, height=14, aria_hidden="true")
-
-
-def _tone_marker(tone: Tone, value: float, x: float, y: float) -> Html:
-    if tone == "unsure":
-        return element("circle", cx=x, cy=y, r=4.5, class_=f"mark {tone} ring")
-    up = ((0, -6), (6, 5), (-6, 5))
-    return element("path", d=_polygon(x, y, up if tone == "good" else [(a, -b) for a, b in up]), class_=f"mark {tone}")
-
-
-def _polygon(x: float, y: float, corners: Iterable[tuple[float, float]]) -> str:
-    return "M" + "L".join(f"{x + a:.1f} {y + b:.1f}" for a, b in corners) + "Z"
-
-
-def _path(x: Axis, y: Axis, xs: Sequence[float], ys: Sequence[float]) -> str:
-    points = [(a, b) for a, b in zip(xs, ys, strict=True) if math.isfinite(a) and math.isfinite(b)]
-    return "M" + "L".join(f"{x.at(a):.1f} {y.at(b):.1f}" for a, b in points) if points else "M0 0"
+    """+2.1 [0.9, 3.4], without the ends where there are none"""
+    value = number(float(difference.value), digits, signed=True)
+    if math.isnan(difference.low) or math.isnan(difference.high):
+        return "–" if math.isnan(difference.value) else value
+    return f"{value} [{number(float(difference.low), digits)}, {number(float(difference.high), digits)}]"
 
 
 def _busy(chart: Histogram) -> tuple[int, int]:
@@ -203,34 +167,3 @@ def _busy(chart: Histogram) -> tuple[int, int]:
         low = min(low, max((p for p in range(bins) if chart.edges[p] <= mark.value), default=0))
         high = max(high, min((p for p in range(1, bins + 1) if chart.edges[p] >= mark.value), default=bins))
     return max(low - 1, 0), min(high + 1, bins)
-
-
-def _grid(x: Axis, y: Axis, x_label: str, y_label: str, width: int, height: int, bottom: int) -> Html:
-    floor = height - bottom
-    lines: list[Html] = []
-    for tick in ticks(y.low, y.high, 4):
-        lines.append(element("line", x1=x.start, x2=x.end, y1=y.at(tick), y2=y.at(tick), class_="grid"))
-        lines.append(element("text", tick_text(tick), x=x.start - 6, y=y.at(tick) + 4, text_anchor="end"))
-    for tick in ticks(x.low, x.high, 4 if width < 500 else 8):
-        lines.append(element("line", x1=x.at(tick), x2=x.at(tick), y1=floor, y2=floor + 4, class_="tick"))
-        lines.append(element("text", tick_text(tick), x=x.at(tick), y=floor + 17, text_anchor="middle"))
-    lines.append(element("line", x1=x.start, x2=x.end, y1=floor, y2=floor, class_="tick"))
-    lines.append(element("text", shorten(x_label, 40), x=(x.start + x.end) / 2, y=height - 6, text_anchor="middle"))
-    middle = (y.start + y.end) / 2
-    lines.append(
-        element(
-            "text", shorten(y_label, 30), x=10, y=middle, text_anchor="middle", transform=f"rotate(-90 10 {middle:.0f})"
-        )
-    )
-    return join(*lines)
-
-
-def _svg(width: int, height: float, words: str, drawn: Iterable[Html]) -> Html:
-    return element(
-        "svg",
-        *drawn,
-        class_="chart wide" if width >= 500 else "chart narrow",
-        viewBox=f"0 0 {width} {height:.0f}",
-        role="img",
-        aria_label=words,
-    )

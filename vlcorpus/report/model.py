@@ -19,6 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from vlcorpus.report.measured import Bands, Changes, Checks, Prose
+
 Tone = Literal["good", "bad", "unsure"]
 
 
@@ -196,7 +198,8 @@ class Curves:
 
 @dataclass(frozen=True)
 class Difference:
-    """A paired difference with its interval. It is shown as better or worse where the interval excludes 0."""
+    """A paired difference with its interval, whose ends are NaN where there is none. It is shown as better or worse
+    where the interval excludes 0, or as `tone` says where a stricter test decided."""
 
     metric: str
     value: float
@@ -204,17 +207,21 @@ class Difference:
     high: float
     higher_is_better: bool = True
     note: str = ""
+    tone: Tone | None = None
 
 
 @dataclass(frozen=True)
 class Forest:
-    """Differences of several metrics on one axis, all in `unit`, written with `digits` decimals."""
+    """Differences of several metrics on one axis, all in `unit`, written with `digits` decimals. reach: what the axis
+    holds at least, for several on the same one; keyed: it says what its marks mean."""
 
     title: str
     differences: tuple[Difference, ...]
     unit: str = "pp"
     digits: int = 1
     note: str = ""
+    reach: tuple[float, float] | None = None
+    keyed: bool = True
 
 
 @dataclass(frozen=True)
@@ -229,17 +236,29 @@ class Column:
     right: bool = False
 
 
-Cell = str | int | float | None
+@dataclass(frozen=True)
+class Marked:
+    """A cell already written out, with its reading: a mark and a colour, and a word for the ear. aside: said smaller,
+    below it."""
+
+    words: str
+    tone: Tone | None = None
+    aside: str = ""
+
+
+Cell = str | int | float | Marked | None
 
 
 @dataclass(frozen=True)
 class Table:
-    """Any table (per attribute, per language, costs). The first column names the row."""
+    """Any table (per attribute, per language, costs). The first column names the row; held: it stays in sight while
+    the others scroll."""
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -266,7 +285,36 @@ class Provenance:
     note: str = ""
 
 
-Section = Funnel | Crosstab | Histogram | Pictures | Rates | Matrix | Curves | Forest | Table | Commands | Provenance
+@dataclass(frozen=True)
+class Group:
+    """Sections under one title, each below a smaller one. Those from `open_first` on are folded away, but for paper.
+    side_by_side: small charts, as many in a line as fit."""
+
+    title: str
+    parts: tuple[Section, ...]
+    note: str = ""
+    open_first: int = 1_000
+    side_by_side: bool = False
+
+
+Section = (
+    Funnel
+    | Crosstab
+    | Histogram
+    | Pictures
+    | Rates
+    | Matrix
+    | Curves
+    | Forest
+    | Table
+    | Commands
+    | Provenance
+    | Checks
+    | Changes
+    | Bands
+    | Prose
+    | Group
+)
 
 
 @dataclass(frozen=True)

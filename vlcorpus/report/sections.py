@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable
 
 from vlcorpus.report import charts
 from vlcorpus.report.axes import number, share
+from vlcorpus.report.bands import drawn_bands
+from vlcorpus.report.drawing import NARROW, SMALL, WIDE, key
 from vlcorpus.report.markup import Html, element, join
+from vlcorpus.report.measured import Bands, Changes, Checks, Prose
 from vlcorpus.report.model import (
     Column,
     Commands,
@@ -16,6 +20,7 @@ from vlcorpus.report.model import (
     Forest,
     Funnel,
     FunnelStep,
+    Group,
     Histogram,
     Matrix,
     Pictures,
@@ -25,7 +30,7 @@ from vlcorpus.report.model import (
     Table,
 )
 from vlcorpus.report.side import pictures
-from vlcorpus.report.tables import breakable, grid, head, matrix, numbers, rates, table
+from vlcorpus.report.tables import breakable, changes, grid, head, matrix, numbers, rates, table
 
 TONE_WORDS = {"good": "better", "bad": "worse", "unsure": "no difference shown"}
 
@@ -50,11 +55,21 @@ def section_body(section: Section) -> Html:
         case Forest():
             return _forest(section)
         case Table():
-            return table(section.title, section.columns, section.rows, visible=False)
+            return table(section.title, section.columns, section.rows, visible=False, held=section.held)
         case Commands():
             return _commands(section)
         case Provenance():
             return _provenance(section)
+        case Checks():
+            return _checks(section)
+        case Changes():
+            return changes(section)
+        case Bands():
+            return _bands(section)
+        case Prose():
+            return _prose(section)
+        case Group():
+            return _group(section)
 
 
 def _funnel(section: Funnel) -> Html:
@@ -123,12 +138,12 @@ def _histogram(section: Histogram) -> Html:
         for place, (low, high) in enumerate(itertools.pairwise(section.edges))
         if any(series.counts[place] for series in section.series)
     ]
-    both = join(charts.histogram(section, charts.WIDE), charts.histogram(section, charts.NARROW))
+    both = join(charts.histogram(section, WIDE), charts.histogram(section, NARROW))
     return join(element("figure", legend, both), numbers(section.title, columns, rows))
 
 
 def _curves(section: Curves) -> Html:
-    both = join(charts.curves(section, charts.WIDE), charts.curves(section, charts.NARROW))
+    both = join(charts.curves(section, WIDE), charts.curves(section, NARROW))
     columns = (Column("arm"), Column("seed"), Column(section.x_label, 0), Column(section.y_label, 4))
     rows = [
         (arm.name, str(run.seed), run.samples[-1], run.values[-1])
@@ -141,7 +156,7 @@ def _curves(section: Curves) -> Html:
 
 
 def _forest(section: Forest) -> Html:
-    both = join(charts.forest(section, charts.WIDE), charts.forest(section, charts.NARROW))
+    both = join(charts.forest(section, WIDE), charts.forest(section, NARROW))
     tones = [charts.difference_tone(difference) for difference in section.differences]
     marks = (("▲", "good"), ("▼", "bad"), ("○", "unsure"))
     legend = element("ul", *(element("li", f"{mark} {TONE_WORDS[tone]}") for mark, tone in marks), class_="legend")
@@ -153,10 +168,15 @@ def _forest(section: Forest) -> Html:
         Column("reading"),
     )
     rows = [
-        (one.metric, one.value, one.low, one.high, TONE_WORDS[tone] + (f"; {one.note}" if one.note else ""))
+        (
+            one.metric,
+            *(None if math.isnan(end) else end for end in (one.value, one.low, one.high)),
+            TONE_WORDS[tone] + (f"; {one.note}" if one.note else ""),
+        )
         for one, tone in zip(section.differences, tones, strict=True)
     ]
-    return join(element("figure", legend, both), numbers(section.title, columns, rows))
+    figure = element("figure", legend if section.keyed else Html(""), both)
+    return join(figure, numbers(section.title, columns, rows))
 
 
 def _commands(section: Commands) -> Html:
@@ -192,6 +212,62 @@ def _provenance(section: Provenance) -> Html:
     return grid("What made these numbers", [head("Name"), head("Value")], rows)
 
 
+STATES = {"failed": ("✗", "no"), "warning": ("!", "no"), "not done": ("–", "faint"), "good": ("✓", "yes")}
+
+
+def _checks(section: Checks) -> Html:
+    """A line a check. Its state is a word too, not a mark alone."""
+    lines = []
+    for check in section.checks:
+        sign, tone = STATES[check.state]
+        state = element(
+            "span", element("span", sign, class_="sign", aria_hidden="true"), f" {check.state}", class_=tone
+        )
+        name = element("span", element("bdi", check.name), class_="name")
+        of = element("bdi", check.of, class_="faint") if check.of else Html("")
+        says = element("div", name, " " if check.of else "", of, element("p", check.words))
+        lines.append(element("li", state, says, class_=check.state.replace(" ", "-")))
+    return element("ul", *lines, class_="checks")
+
+
+def _bands(section: Bands) -> Html:
+    """The chart, and its numbers below it; a small chart is drawn once, for any page."""
+    widths = (SMALL,) if section.small else (WIDE, NARROW)
+    drawn = join(*(drawn_bands(section, width).inline() for width in widths))
+    columns = (
+        Column(""),
+        Column(section.x_label, 2),
+        *(Column(name, section.digits + 1) for name in (section.y_label, "low", "high")),
+    )
+    rows = [(band.name, point.x, point.mean, point.low, point.high) for band in section.bands for point in band.points]
+    legend = (
+        _legend((band.name for band in section.bands), line=True)
+        if len(section.bands) > 1 and not section.small
+        else Html("")
+    )
+    figure = element("figure", legend, drawn, class_="small" if section.small else None)
+    return join(figure, numbers(section.title, columns, rows))
+
+
+def _prose(section: Prose) -> Html:
+    paragraphs = (element("p", words) for words in section.paragraphs)
+    return element("div", *paragraphs, class_="prose quoted" if section.quoted else "prose")
+
+
+def _group(section: Group) -> Html:
+    """A part is folded away by a summary that holds its title, so that the outline stays whole."""
+    made = []
+    for place, part in enumerate(section.parts):
+        note = element("p", part.note, class_="note") if part.note else Html("")
+        inside = join(note, section_body(part))
+        if place < section.open_first:
+            made.append(element("div", element("h3", element("bdi", part.title)), inside, class_="part"))
+        else:
+            title = element("summary", element("h3", element("bdi", part.title)))
+            made.append(element("details", title, inside, class_="fold"))
+    return element("div", *made, class_="beside-each-other") if section.side_by_side else join(*made)
+
+
 def _legend(names: Iterable[str], *, line: bool) -> Html:
-    entries = (element("li", charts.key(place, line=line), element("bdi", name)) for place, name in enumerate(names))
+    entries = (element("li", key(place, line=line), element("bdi", name)) for place, name in enumerate(names))
     return element("ul", *entries, class_="legend")

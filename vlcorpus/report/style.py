@@ -14,6 +14,39 @@ _DARK = """
 --c1:#6cb6f0;--c2:#f0a05a;--c3:#58c79c;--c4:#cf9bdc;--c5:#d9bd55;--c6:#b4bec8;
 """
 
+CHART_RULES = """
+svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;fill:var(--soft);
+font-variant-numeric:tabular-nums}
+svg text.strong,svg text.value{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}
+svg text.strong{fill:var(--ink);font-weight:500}
+svg text.value.good{fill:var(--good);font-weight:600}svg text.value.bad{fill:var(--bad);font-weight:600}
+.grid{stroke:var(--line);stroke-width:1}.tick{stroke:var(--soft);stroke-width:1}
+.zero{stroke:var(--ink);stroke-width:1;stroke-dasharray:3 3}
+.threshold{stroke:var(--ink);stroke-width:1.5}
+.area{stroke:none;opacity:.2}.line{fill:none;stroke-width:2;stroke-linejoin:round}
+.seed{fill:none;stroke-width:1;opacity:.4;stroke-linejoin:round}
+.interval{stroke-width:2.5;stroke-linecap:round}
+.mark{stroke:var(--paper);stroke-width:1}.mark.ring{fill:var(--paper);stroke-width:2}
+.mark.ring.s1{stroke:var(--c1)}.mark.ring.s2{stroke:var(--c2)}.mark.ring.s3{stroke:var(--c3)}
+.mark.ring.s4{stroke:var(--c4)}.mark.ring.s5{stroke:var(--c5)}
+.area.s1,.mark.s1{fill:var(--c1)}.area.s2,.mark.s2{fill:var(--c2)}.area.s3,.mark.s3{fill:var(--c3)}
+.area.s4,.mark.s4{fill:var(--c4)}.area.s5,.mark.s5{fill:var(--c5)}.area.s6{fill:var(--c6)}
+.line.s1,.seed.s1{stroke:var(--c1)}.line.s2,.seed.s2{stroke:var(--c2)}.line.s3,.seed.s3{stroke:var(--c3)}
+.line.s4,.seed.s4{stroke:var(--c4)}.line.s5,.seed.s5{stroke:var(--c5)}.line.s6,.seed.s6,.mark.s6{stroke:var(--c6)}
+.interval.good{stroke:var(--good)}.interval.bad{stroke:var(--bad)}.interval.unsure,.mark.unsure{stroke:var(--unsure)}
+.mark.good{fill:var(--good)}.mark.bad{fill:var(--bad)}
+.fill.good{fill:var(--good)}.fill.bad{fill:var(--bad)}.fill.unsure{fill:var(--c6)}.fill{opacity:.55}
+.reach{stroke-width:1.5}.reach.good{stroke:var(--good)}.reach.bad{stroke:var(--bad)}.reach.unsure{stroke:var(--unsure)}
+.nought{stroke:var(--soft);stroke-width:1}
+.level{stroke-width:1.25;stroke-dasharray:4 4;opacity:.75}
+.level.s1{stroke:var(--c1)}.level.s2{stroke:var(--c2)}.level.s3{stroke:var(--c3)}
+.level.s4{stroke:var(--c4)}.level.s5{stroke:var(--c5)}.level.s6{stroke:var(--c6)}
+.run{opacity:.45}.run.s1{fill:var(--c1)}.run.s2{fill:var(--c2)}.run.s3{fill:var(--c3)}
+.run.s4{fill:var(--c4)}.run.s5{fill:var(--c5)}.run.s6{fill:var(--c6)}
+.best{fill:none;stroke:var(--ink);stroke-width:1.5}
+"""
+"""What is drawn, on a page or in a file of its own."""
+
 _RULES = """
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
@@ -90,24 +123,6 @@ var(--accent) 30%,transparent)}
 figure{margin:0}
 svg.chart{display:block;width:100%;height:auto}
 svg.narrow{display:none}
-svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;fill:var(--soft);
-font-variant-numeric:tabular-nums}
-svg text.strong,svg text.value{paint-order:stroke;stroke:var(--paper);stroke-width:4px;stroke-linejoin:round}
-svg text.strong{fill:var(--ink);font-weight:500}
-svg text.value.good{fill:var(--good);font-weight:600}svg text.value.bad{fill:var(--bad);font-weight:600}
-.grid{stroke:var(--line);stroke-width:1}.tick{stroke:var(--soft);stroke-width:1}
-.zero{stroke:var(--ink);stroke-width:1;stroke-dasharray:3 3}
-.threshold{stroke:var(--ink);stroke-width:1.5}
-.area{stroke:none;opacity:.2}.line{fill:none;stroke-width:2;stroke-linejoin:round}
-.seed{fill:none;stroke-width:1;opacity:.4;stroke-linejoin:round}
-.interval{stroke-width:2.5;stroke-linecap:round}
-.mark{stroke:var(--paper);stroke-width:1}.mark.ring{fill:var(--paper);stroke-width:2}
-.area.s1,.mark.s1{fill:var(--c1)}.area.s2,.mark.s2{fill:var(--c2)}.area.s3,.mark.s3{fill:var(--c3)}
-.area.s4,.mark.s4{fill:var(--c4)}.area.s5,.mark.s5{fill:var(--c5)}.area.s6{fill:var(--c6)}
-.line.s1,.seed.s1{stroke:var(--c1)}.line.s2,.seed.s2{stroke:var(--c2)}.line.s3,.seed.s3{stroke:var(--c3)}
-.line.s4,.seed.s4{stroke:var(--c4)}.line.s5,.seed.s5{stroke:var(--c5)}.line.s6,.seed.s6,.mark.s6{stroke:var(--c6)}
-.interval.good{stroke:var(--good)}.interval.bad{stroke:var(--bad)}.interval.unsure,.mark.unsure{stroke:var(--unsure)}
-.mark.good{fill:var(--good)}.mark.bad{fill:var(--bad)}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;margin:0 0 .5rem;padding:0;font-size:.85rem}
 .legend li,nav li,.pictures li,.verdict div,.notice div{min-width:0}
 .legend li{display:flex;align-items:center;gap:.5rem}
@@ -146,6 +161,50 @@ th,td{padding-right:.45rem}tbody th,td.text{min-width:6rem}.stage{min-width:4.75
 .verdict{padding:.9rem 1rem}}
 """
 
+_COMPARED = """
+h3 bdi{overflow-wrap:anywhere}
+.part{margin-top:1.75rem}.part:first-child{margin-top:0}
+.part h3,details.fold h3{margin:0 0 .6rem}
+details.fold{border-top:1px solid var(--line);margin:1.25rem 0 0;padding:.75rem 0 0;font-size:1rem}
+details.fold>summary{width:auto;color:var(--ink)}
+details.fold>summary h3{display:inline;margin:0}
+details.fold[open]>summary{margin-bottom:.9rem}
+table.held tbody th,table.held thead th:first-child{position:sticky;left:0;background:var(--paper);z-index:1}
+table.held tbody th{min-width:5rem;max-width:17rem;overflow-wrap:break-word}
+table.held td.n+td.text,table.held thead th.n+th:not(.n){padding-left:1.25rem}
+table.held td.n,table.held th.n{padding-left:.5rem}
+td.gap{color:var(--soft);font-size:.85rem;text-align:center;background:var(--wash)}
+.toned .sign{font-size:.75em}
+.toned.good{color:var(--good)}.toned.bad{color:var(--bad)}.toned.unsure{color:var(--soft)}
+.bar.change{width:13rem;min-width:9rem;padding-left:.75rem}
+.bar .fill.good{fill:var(--good)}.bar .fill.bad{fill:var(--bad)}.bar.rate .fill{opacity:.55}
+.bar.rate .fill.good{fill:var(--good)}.bar.rate .fill.bad{fill:var(--bad)}.bar.rate .fill.unsure{fill:var(--c6)}
+.checks{list-style:none;margin:0;padding:0}
+.checks li{display:grid;grid-template-columns:6.5rem minmax(0,1fr);gap:0 1rem;padding:.65rem 0;
+border-bottom:1px solid var(--line)}
+.checks li.failed,.checks li.warning{background:var(--badwash);margin:0 -.75rem;padding:.65rem .75rem;
+border-radius:.3rem;border-bottom-color:transparent}
+.checks .sign{display:inline-block;width:1.1em;font-weight:700}
+.checks .name{font-weight:600}
+.checks p{margin:.15rem 0 0;font-size:.92rem}
+.prose{max-width:44rem}
+.quoted{padding:.9rem 1.15rem;background:var(--wash);border-radius:.4rem;font-size:.95rem}
+.quoted p:first-child{margin-top:0}.quoted p:last-child{margin-bottom:0}
+.beside-each-other{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:1.75rem 1.5rem}
+.beside-each-other .part{margin:0;min-width:0}
+.beside-each-other h3{font-size:.85rem;margin:0 0 .3rem}
+figure.small svg.narrow{display:block}
+@media (max-width:36rem){.checks li{grid-template-columns:minmax(0,1fr)}
+table.held tbody th,table.held thead th:first-child{min-width:7rem;max-width:9rem}}
+"""
+
+_FOLDED = """
+@media print{details.fold{display:block}details.fold>summary{list-style:none}
+details.fold::details-content{content-visibility:visible;block-size:auto}
+figure.small svg.narrow{display:block!important}table.held tbody th{position:static}}
+"""
+"""Paper shows what a page folds away, but for the numbers of charts."""
+
 _PRINT = (
     "body{font-size:10pt}main{max-width:none;padding:0}nav,details{display:none}section{margin-top:1.5rem}"
     "h2,h3,caption{break-after:avoid}figure,tr,.pictures li,.verdict{break-inside:avoid}.scroll{overflow:visible}"
@@ -158,6 +217,15 @@ STYLE = "".join(
         f":root{{color-scheme:light dark;{_LIGHT}}}",
         f"@media (prefers-color-scheme:dark){{:root{{{_DARK}}}}}",
         _RULES,
+        CHART_RULES,
+        _COMPARED,
         f"@media print{{:root{{{_LIGHT}}}{_PRINT}@page{{margin:16mm}}}}",
+        _FOLDED,
     )
 ).replace("\n", "")
+
+
+def palette(dark: bool) -> dict[str, str]:
+    """Colours by name: {"--ink": "#1a1e23", ...}"""
+    pairs = (pair.split(":") for pair in (_DARK if dark else _LIGHT).replace("\n", "").split(";") if pair)
+    return {name: colour for name, colour in pairs}
