@@ -76,6 +76,7 @@ def test_the_wheel_holds_package_recipes_and_schemas_and_nothing_else(built: Pat
     wanted = modules | static | {"vlcorpus/py.typed"}
     wanted |= {f"vlcorpus/_pipelines/{name}" for name in _sources("pipelines", ".yaml")}
     wanted |= {f"vlcorpus/_schemas/{name}" for name in _sources("schemas", ".json")}
+    wanted |= {f"vlcorpus/_suites/{name}" for name in _sources("suites", ".yaml")}
     assert {name for name in names if not name.startswith(about)} == wanted
 
 

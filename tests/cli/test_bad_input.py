@@ -87,7 +87,7 @@ def test_a_wrong_recipe_is_refused_before_anything_runs(home: Path) -> None:
             ("filter: {min_smi: 1}", "unknown key 'min_smi' (own.yaml, stage 2 filter)", "did you mean 'min_sim'?"),
             ("filter: {min_sim: 7}", "(own.yaml, stage 2 filter: min_sim)", ">= -1 and <= 1"),
             ("export: {out: kept, decision: nowhere}", "decisions/nowhere", "vlcorpus filter"),
-            ("compare: {probes: [a, b]}", "compare", "vlcorpus evaluate"),
+            ("compare: {arms: [a, b]}", "evaluations", "vlcorpus evaluate"),
         ):
             (home / "own.yaml").write_text(crawl + f"  - {entry}\n")
             refused(home, "run own.yaml new", 2, error, hint)

@@ -155,6 +155,7 @@ _STAGES = {
     "probes": "train-probe",
     "evaluations": "evaluate",
     "comparisons": "compare",
+    "packs": "train-probe",
     "reports": "report",
 }
 

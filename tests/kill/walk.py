@@ -93,7 +93,7 @@ def web_walk(place: Path, world: Served, *, model: Path, at_once: int = 1) -> Wa
         {"train-probe": {"probe": "raw", "on": f"{exports}/raw/train", **_TRAINING}},
         {"train-probe": {"probe": "filtered", "on": f"{exports}/filtered/train", **_TRAINING}},
         {"evaluate": {"suite": str(place / "exam" / "suite.yaml"), "probes": ["raw", "filtered"]}},
-        {"compare": {"probes": ["raw", "filtered"], "suite": "exam", "baseline": "raw"}},
+        {"compare": {"arms": ["raw", "filtered"], "suite": "exam", "baseline": "raw"}},
         {"report": {"decision": "filtered", "suite": "exam", "truth": str(place / "world" / "planted.jsonl")}},
     ]
     return _walk(place, "web", "crawl", stages, shard_rows=40, at_once=at_once)

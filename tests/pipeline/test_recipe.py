@@ -155,7 +155,7 @@ def test_yaml_means_what_people_write(tmp_path: Path) -> None:
     meant = {"resize_mode": "no", "encode_quality": 10, "contact": "2020-01-01", "only_if_bigger": False}
     assert spec.values_of(found) == spec.values_of(found) | meant | {"connect_to": ["a:80:b:81"]}
     on = load(tmp_path, "stages: [{train-probe: {on: x, seeds: [0, 1]}}]").stages[0]
-    assert (on.on, on.seeds) == ("x", (0, 1))  # type: ignore[attr-defined]
+    assert (on.on, on.seeds) == (("x",), (0, 1))  # type: ignore[attr-defined]
 
 
 def test_set_goes_before_environment_before_recipe_before_default(

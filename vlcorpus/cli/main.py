@@ -54,6 +54,7 @@ _PANELS = {
     "train-probe": "Measure",
     "evaluate": "Measure",
     "compare": "Measure",
+    "sweep": "Measure",
     "report": "Measure",
 }
 
@@ -62,8 +63,9 @@ def _stage_command(name: str) -> Callable[..., None]:
     cls = registry.stage(name)
 
     def command(*, corpus: str, workers: int | None, dry_run: bool, json: bool, **values: Any) -> None:
-        stages = [_built(cls, values)] if values.get("recipe") is None else _judging(_folder(corpus), values)
-        if values.get("set_") and values.get("recipe") is None:
+        judged = name == "filter" and values.get("recipe") is not None
+        stages = _judging(_folder(corpus), values) if judged else [_built(cls, values)]
+        if values.get("set_") and not judged:
             raise UsageError("--set belongs to --recipe", "say a filter's keys as flags, as --min-sim 0.3")
         if name == "download" and values.get("from_list") is not None:
             told = {"source": values["from_list"], "shard_rows": values.get("shard_rows")}

@@ -34,7 +34,16 @@ def do(
     """
     from ..pipeline.executor import LocalExecutor
     from ..pipeline.run import run
+    from ..pipeline.together import Together, follow, follows, leads
+    from ..stages.compare import Compare
+    from .comparing import show as show_comparison
 
+    if follows(stages):  # torchrun's first process plans, tells and commits
+        corpus = Corpus.open(path)
+        if not dry_run:
+            follow(corpus)
+        return corpus
+    comparison = stages[0] if len(stages) == 1 and isinstance(stages[0], Compare) else None
     own_rows: int | None = getattr(stages[0], "shard_rows", None)
     rows = shard_rows if own_rows is None else own_rows
     creates = stages[0].creates
@@ -64,13 +73,15 @@ def do(
                 output.note(words)
         progress = Progress(plan, quiet=as_json)
         try:
-            with LocalExecutor(workers or default_workers()) as executor:
+            with Together() if leads(stages) else LocalExecutor(workers or default_workers()) as executor:
                 for event in run(plan, executor, log=corpus.log(stages[-1].name)):
                     progress.show(event)
             progress.end()
         finally:
-            if as_json:
+            if as_json and comparison is None:
                 output.say_json(progress.summary())
+    if comparison is not None:
+        show_comparison(corpus, comparison, as_json=as_json)
     if not as_json:
         for words in moved(corpus, plan):
             output.note(words)

@@ -35,6 +35,7 @@ _STAGES = {
     "train-probe": "train_probe:TrainProbe",
     "evaluate": "evaluate:Evaluate",
     "compare": "compare:Compare",
+    "sweep": "sweep:Sweep",
     "report": "report:WriteReport",
 }
 
@@ -67,6 +68,7 @@ _HINTS = {
     "probes": "train it first: `vlcorpus train-probe CORPUS`",
     "evaluations": "measure first: `vlcorpus evaluate CORPUS SUITE.yaml`",
     "comparisons": "compare first: `vlcorpus compare CORPUS`",
+    "sweeps": "sweep first: `vlcorpus sweep CORPUS --suite SUITE.yaml`",
     "out:": "write it first: `vlcorpus export CORPUS OUT`",
 }
 

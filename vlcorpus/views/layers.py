@@ -33,6 +33,7 @@ _ORDER = (
     "probes/",
     "evaluations/",
     "comparisons/",
+    "sweeps/",
     "reports",
 )
 
@@ -115,7 +116,7 @@ def table_of(layer: str, output: str) -> str | None:
     if head(layer) == "scores":
         return scorers.table_of(layer)
     if head(layer) == "evaluations":
-        return "answers"
+        return "pictures" if Path(output).name == "pictures.parquet" else "answers"
     if head(layer) == "takedowns":
         return "takedowns-asked" if output == "asked.parquet" else "takedowns"
     for kind in _KINDS:

@@ -67,7 +67,9 @@ def groups(path: Path) -> dict[Path, list[Path]]:
         files = sorted(each for each in folder.glob("*.parquet") if each.is_file() and not each.name.startswith("."))
         if len(files) > MOST_FILES:
             raise SourceError(f"{folder} has over {MOST_FILES} parquet files", "name one of them")
-        if files:
+        if len(files) > 1 and not all(each.stem[-1:].isdigit() for each in files):
+            found |= {each: [each] for each in files}  # answers.parquet and pictures.parquet are two tables
+        elif files:
             found[folder] = files
     if not found:
         raise SourceError(f"no parquet files in {path}", "name a parquet file, a layer's folder or a corpus")

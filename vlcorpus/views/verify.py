@@ -71,7 +71,7 @@ def verify(
         from .agreement import agreement
 
         agreement(ledger, corpus)
-    _strays(ledger, corpus.path, listed, own=_OWN, folders={"log"})
+    _strays(ledger, corpus.path, listed, own=_OWN, folders={"log", "packs"})
     if export is not None:
         _export(ledger, corpus, export, quick=quick)
     return Verified(tuple(ledger.findings), tuple(ledger.notes), dict(ledger.checked), quick)
