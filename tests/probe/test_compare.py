@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vlcorpus.errors import SourceError
-from vlcorpus.probe.compare import compare, paired_bootstrap
+from vlcorpus.probe.compare import compare
 from vlcorpus.probe.crossed import over_both
 from vlcorpus.probe.parts import spread
 from vlcorpus.probe.student import quantile
@@ -190,32 +190,3 @@ def test_two_arms_that_do_not_differ_are_called_different_one_time_in_twenty() -
 def test_what_cannot_be_compared(results: dict, baseline: str, metrics: list[str] | None, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         compare(results, baseline, metrics)
-
-
-def test_the_bootstrap_against_plain_resampling() -> None:
-    generator = np.random.default_rng(1)
-    before, after = generator.random(300) < 0.4, generator.random(300) < 0.5
-    difference, lower, upper = paired_bootstrap(after, before, seed=3)
-    change = after.astype(float) - before.astype(float)
-    plain = np.array([change[generator.integers(300, size=300)].mean() for _ in range(4000)])
-    assert difference == pytest.approx(change.mean())
-    assert (lower, upper) == (
-        pytest.approx(np.quantile(plain, 0.025), abs=0.01),
-        pytest.approx(np.quantile(plain, 0.975), abs=0.01),
-    )
-    assert paired_bootstrap(after, before, seed=3) == (difference, lower, upper)
-
-
-def test_the_bootstrap_of_numbers() -> None:
-    generator = np.random.default_rng(2)
-    before, after = generator.normal(0, 1, 400), generator.normal(0.3, 1, 400)
-    difference, lower, upper = paired_bootstrap(after, before, draws=2000)
-    half = 1.96 * (after - before).std() / 20
-    assert (lower, upper) == (pytest.approx(difference - half, abs=0.03), pytest.approx(difference + half, abs=0.03))
-
-
-def test_the_bootstrap_wants_the_same_images() -> None:
-    with pytest.raises(ValueError):
-        paired_bootstrap(np.ones(3, bool), np.ones(4, bool))
-    with pytest.raises(ValueError):
-        paired_bootstrap(np.ones(0, bool), np.ones(0, bool))

@@ -157,13 +157,14 @@ def test_how_it_runs_changes_nothing(corpus: Corpus) -> None:
     run_here(corpus, [TrainProbe(**FEW)])
     logged = TrainProbe(checkpoint_every=1, log_to=("tensorboard",), most_pack_gb=1.0, **FEW)
     assert not committed(run_here(corpus, [logged]))
-    run_here(corpus, [TrainProbe(probe="logged", checkpoint_every=1, log_to=("tensorboard",), **FEW)])
+    run_here(corpus, [TrainProbe(probe="logged", checkpoint_every=1, log_to=("tensorboard", "jsonl"), **FEW)])
     assert weights(corpus, "logged") == weights(corpus, "default")
     assert list((corpus.path / "log" / "logged" / "seed-0").glob("events.*"))
     left = [path.name for path in (corpus.path / "probes" / "logged").rglob("*")]
     assert not [name for name in left if name.startswith((".journal-", TEMPORARY))]
     lines = (corpus.path / "probes/logged/seed-0/steps.jsonl").read_text().splitlines()
     assert [json.loads(line)["samples_seen"] for line in lines] == [8, 16]
+    assert (corpus.path / "log" / "logged" / "seed-0.jsonl").read_text().splitlines() == lines
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -167,60 +167,6 @@ def shuffled(
         return entry("shuffled captions", "failed", f"{words} ({told}): the harness leaks", arm, **figures)
     words = f"{arm} was trained on mismatched captions and is at chance in all {len(looked)} figures (at most {told})"
     return entry("shuffled captions", "good", words, arm, **figures)
-
-
-def coverage(
-    task: str,
-    classes: Mapping[str, Sequence[str]],
-    captions: Iterable[str],
-    *,
-    guesses: Iterable[str] | None = None,
-    arm: str | None = None,
-) -> Entry:
-    """How many captions name each class: a class that none names cannot be learned, whatever the filter.
-
-    classes: label to the names it goes by. A name counts where its words stand side by side, in any case; a caption
-    counts once a class. guesses: a model's answers; classes that it never gives are named too. One pass, 3 µs a caption
-    of ten words.
-    """
-    counts = mentions(classes, captions)
-    never = [label for label in classes if not counts[label]]
-    silent: list[str] = []
-    if guesses is not None:
-        given = set(guesses)
-        silent = [label for label in classes if label not in given]
-    least = min(counts.values(), default=0)
-    figures = {"task": task, "classes": len(counts), "never_named": len(never), "fewest": least}
-    figures |= {"never_guessed": len(silent)} if guesses is not None else {}
-    if not never and not silent:
-        return entry(
-            "coverage", "good", f"{task}: captions name every class, the rarest {least:,} times", arm, **figures
-        )
-    parts = [f"no caption names {_some(never)}"] if never else []
-    parts += [f"{_some(silent)} never guessed"] if silent else []
-    return entry("coverage", "warning", f"{task}: {'; '.join(parts)}", arm, **figures)
-
-
-def mentions(classes: Mapping[str, Sequence[str]], captions: Iterable[str]) -> dict[str, int]:
-    """Label to how many captions name it."""
-    wanted: dict[tuple[str, ...], list[str]] = {}
-    for label, names in classes.items():
-        for name in names:
-            words = tuple(_WORD.findall(name.casefold()))
-            if words and label not in wanted.setdefault(words, []):
-                wanted[words].append(label)
-    lengths = sorted({len(words) for words in wanted})
-    counts = Counter[str]()
-    for caption in captions:
-        said = _WORD.findall(caption.casefold())
-        found = {
-            label
-            for length in lengths
-            for start in range(len(said) - length + 1)
-            for label in wanted.get(tuple(said[start : start + length]), ())
-        }
-        counts.update(found)
-    return {label: counts[label] for label in classes}
 
 
 def contamination(found: Sequence[Mapping[str, Any]]) -> list[Entry]:

@@ -12,8 +12,6 @@ which. One seed gives no interval: between seeds a small probe varies several ti
 Intervals are at the asked confidence, each for itself: of twenty metrics that do not differ, one will seem to. `p_holm`
 is corrected for all rows. The claim is to be made on one metric that was chosen before, the headline; on it every pair
 of arms is tested, and the ranking is corrected for all of them.
-
-`paired_bootstrap` gives another interval, over test pictures within one seed, for a quick look while the rest trains.
 """
 
 from __future__ import annotations
@@ -22,7 +20,6 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +41,6 @@ LOWER_IS_BETTER = ("nll", "median_rank", "loss", "ece")
 AVERAGE = "average"
 """The suite's mean of main metrics, where results have one; it belongs to no task."""
 
-_DISTINCT = 64
-_BLOCK = 200
 _SAME = 1e-5  # answers are stored with 32 bits
 
 
@@ -271,27 +266,3 @@ class _Judge:
         means = np.array([self.results[arm][seed][metric] for seed in seeds])
         close = np.allclose(value_nN.mean(1), means, rtol=_SAME, atol=_SAME)
         return value_nN if close else None
-
-
-def paired_bootstrap(
-    hits: NDArray[Any], baseline_hits: NDArray[Any], *, draws: int = 10_000, confidence: float = 0.95, seed: int = 0
-) -> tuple[float, float, float]:
-    """(difference of the means, lower, upper), resampling test images; both arrays are (N,) over the same images.
-
-    With few distinct differences, as from flags, the counts of a resample are one multinomial draw: the same
-    distribution, in no time.
-    """
-    if hits.shape != baseline_hits.shape or hits.ndim != 1 or not len(hits):
-        raise ValueError(f"hits are two (N,) arrays over the same images, not {hits.shape} and {baseline_hits.shape}")
-    change = hits.astype(np.float64) - baseline_hits.astype(np.float64)
-    generator = np.random.default_rng(seed)
-    values, counts = np.unique(change, return_counts=True)
-    if len(values) <= _DISTINCT:
-        means = generator.multinomial(len(change), counts / len(change), size=draws) @ values / len(change)
-    else:
-        sizes = [min(_BLOCK, draws - start) for start in range(0, draws, _BLOCK)]
-        means = np.concatenate(
-            [change[generator.integers(len(change), size=(size, len(change)))].mean(1) for size in sizes]
-        )
-    lower, upper = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(change.mean()), float(lower), float(upper)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..probe.logs import Log
     from ..probe.train import TrainCurve
 
-TENSORBOARD, WANDB = "tensorboard", "wandb="
+JSONL, TENSORBOARD, WANDB = "jsonl", "tensorboard", "wandb="
 _NEVER = 2**62
 
 
@@ -61,7 +61,9 @@ def opened(words: Sequence[str], corpus: Corpus, probe: str, unit: str) -> list[
     found = []
     for word in words:
         folder = corpus.log(probe).parent
-        if word == TENSORBOARD:
+        if word == JSONL:
+            found.append(logs.jsonl(folder / probe / f"{unit}.jsonl"))
+        elif word == TENSORBOARD:
             found.append(logs.tensorboard(folder / probe / unit))
         else:
             project = word.removeprefix(WANDB)
@@ -70,7 +72,7 @@ def opened(words: Sequence[str], corpus: Corpus, probe: str, unit: str) -> list[
 
 
 def is_log(word: str) -> bool:
-    return word == TENSORBOARD or (word.startswith(WANDB) and len(word) > len(WANDB))
+    return word in (JSONL, TENSORBOARD) or (word.startswith(WANDB) and len(word) > len(WANDB))
 
 
 def curve_files(curve: TrainCurve, told: Mapping[str, Any]) -> dict[str, bytes]:

@@ -151,7 +151,10 @@ class TrainProbe(Stage):
         500, help="Steps after which a killed run can go on; 0: it begins anew.", least=0, result=False, panel=_RUN
     )
     log_to: tuple[str, ...] = setting(
-        (), help="Also tell the steps to tensorboard (CORPUS/log/PROBE), or wandb=PROJECT.", result=False, panel=_RUN
+        (),
+        help="Also tell the steps, while they are made, to jsonl or tensorboard (CORPUS/log/PROBE), or wandb=PROJECT.",
+        result=False,
+        panel=_RUN,
     )
     most_pack_gb: float = setting(
         10.0,
@@ -223,7 +226,9 @@ class TrainProbe(Stage):
             raise UsageError(f"{' and '.join(given)} say different models (train-probe)", "give one of them")
         for word in self.log_to:
             if not is_log(word):
-                raise UsageError(f"{word!r} is no log (train-probe: log_to)", "write tensorboard, or wandb=PROJECT")
+                raise UsageError(
+                    f"{word!r} is no log (train-probe: log_to)", "write jsonl, tensorboard, or wandb=PROJECT"
+                )
         for place in places(self.on):
             if isinstance(place, Part) and not _same(place.corpus, corpus):
                 place.check()
