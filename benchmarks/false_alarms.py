@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from vlcorpus.audit.binomial import limits
+
 POOL, EXAM, SIDE = 24_000, 1_000, 32
 
 
@@ -107,22 +109,6 @@ def one(job: tuple[int, Asked]) -> tuple[bool, bool, float, float]:
     return row.improvement or row.regression, row.improvement, row.difference, row.smallest_detectable
 
 
-def interval(hits: int, of: int) -> tuple[float, float]:
-    """Clopper and Pearson's 95 % interval of a share."""
-    from vlcorpus.probe.student import incomplete_beta
-
-    def solve(a: float, b: float, wanted: float) -> float:
-        low, high = 0.0, 1.0
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if incomplete_beta(a, b, middle) < wanted else (low, middle)
-        return low
-
-    lower = 0.0 if hits == 0 else solve(hits, of - hits + 1, 0.025)
-    upper = 1.0 if hits == of else solve(hits + 1, of - hits, 0.975)
-    return lower, upper
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--comparisons", type=int, default=200)
@@ -147,7 +133,7 @@ def main() -> None:
             detectable.append(least)
             if sys.stderr.isatty() or done % 10 == 0:
                 print(f"{done} comparisons, {found} with a difference, {time.monotonic() - start:.0f} s", flush=True)
-    lower, upper = interval(found, given.comparisons)
+    lower, upper = limits(found, given.comparisons)
     print(f"difference found in {found} of {given.comparisons}: {100 * found / given.comparisons:.1f} % ", end="")
     print(f"[{100 * lower:.1f}, {100 * upper:.1f}]; in favour of the second {right}")
     print(f"mean difference {np.mean(differences):+.4f}, smallest detectable (median) {np.median(detectable):.4f}")

@@ -67,6 +67,7 @@ def test_decisions_are_trained_measured_and_compared(folder: Path, corpus: Corpu
         "decisions/random-like-pets-0", *(f"probes/{name}" for name in names), "evaluations/exam", "comparisons/exam"
     ]  # fmt: skip
     assert not (corpus.path / "probes").exists(), "a plan writes nothing"
+    assert {each.todo for each in plan.outlook() if each.stage == "train-probe"} == {2}, "a unit a seed, also foreseen"
     made = committed(run_here(corpus, [stage]))
     assert sorted(made) == sorted(
         [
@@ -216,7 +217,7 @@ def test_what_cannot_be_an_arm(folder: Path, corpus: Corpus) -> None:
         ("most-of", "no arm 'most-of'"),
         ("decisions/mine", "no arm 'decisions/mine'"),
         (f"{folder / 'other'}#most", "no decision most in"),
-        (str(folder / "nowhere" / "train"), "needs out:"),
+        (str(folder / "nowhere" / "train"), "needs the folder"),
     ):
         with pytest.raises(UsageError, match=words):
             make_plan(corpus, [compared(folder, "all", text)])

@@ -127,7 +127,7 @@ def test_an_export_that_is_not_whole(corpus: Corpus, tmp_path: Path) -> None:
 def test_nothing_to_train_on(corpus: Corpus, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run_here(corpus, [Filter(random_fraction=0.0, decision="none"), Export(out=str(out), decision="none")])
-    with pytest.raises(UsageError, match=r"train-probe needs out:.*out/all"):
+    with pytest.raises(UsageError, match=r"train-probe needs the folder .*out/all, which is not there"):
         run_here(corpus, [TrainProbe(on=(str(out / "all"),), **FEW)])
     with pytest.raises(SourceError, match="no tars in"):
         run_here(corpus, [TrainProbe(on=(str(out),), **FEW)])

@@ -60,7 +60,7 @@ class Plan:
                 for unit in step.stage.units(self.corpus):
                     counts[state(step.stage, self.corpus, unit)] += 1
             elif blocked and step.stage.follows is None:
-                counts["todo"] = 1
+                counts["todo"] = step.stage.foreseen()
             later = bool(open_before) and (blocked or step.followed is not None) and step.stage.follows is not None
             found.append(
                 Outlook(
@@ -172,7 +172,10 @@ def _maker(corpus: Corpus, steps: list[Step], stage: Stage, name: str, pending: 
     if maker is None:
         if corpus.layer(name).folder.is_dir():
             return None
-        raise UsageError(f"{stage.name} needs {name}, which {corpus.path} does not have", registry.how_to_make(name))
+        lacking = f"{name}, which {corpus.path} does not have"
+        if name.startswith("out:"):
+            lacking = f"the folder {name.removeprefix('out:')}, which is not there"
+        raise UsageError(f"{stage.name} needs {lacking}", registry.how_to_make(name))
     trial = list(steps)
     _append(corpus, trial, maker, added=own is None, pending=(*pending, name))
     if _open(corpus, trial, len(steps)):

@@ -48,7 +48,6 @@ from vlcorpus.probe.settings import TrainSettings
 
 __all__ = [
     "HIGHEST_SCALE",
-    "MOST_REPETITIONS",
     "RECIPES",
     "Mixing",
     "Recipe",
@@ -66,9 +65,6 @@ __all__ = [
 
 HIGHEST_SCALE = 100.0
 """Cap on the factor on cosines, as in CLIP."""
-
-MOST_REPETITIONS = 10.0
-"""Above this many passes over a pack, more of the same compute would favour a larger pack: say so beside the result."""
 
 _WHOLE_AT_LAST = 0.1  # share of the updates
 _LATE = 2  # updates after which a GPU's figures are read, so that it never waits for the reader

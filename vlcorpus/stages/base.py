@@ -78,6 +78,10 @@ class Stage:
         """What there is to do, in order."""
         return self.followed(corpus).units() if self.follows else (ALL,)
 
+    def foreseen(self) -> int:
+        """As many units there will be at least, as far as the settings alone tell."""
+        return 1
+
     def heeds(self, corpus: Corpus) -> tuple[str, ...]:
         """Layers that bind this stage where the corpus has them: brought up to date first, though it names none."""
         return ()

@@ -24,7 +24,7 @@ from ..errors import CorpusError, SourceError, UsageError
 from ..spec import setting
 from . import models
 from .base import Stage, Tell, Work
-from .suites import opened, suite_path
+from .suites import opened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,9 +82,9 @@ class Evaluate(Stage):
         return tuple(dict.fromkeys([*named, *own])) if named or self.models else ("probes",)
 
     def check(self, corpus: Corpus) -> None:
-        suite_path(self.suite)
         if self.root is not None and not Path(self.root).is_dir():
             raise SourceError(f"no folder {self.root}", "name the folder with the suite's pictures")
+        opened(self.suite, self.root)
 
     def units(self, corpus: Corpus) -> Sequence[str]:
         trained = (

@@ -69,8 +69,8 @@ def _slug(named: str, touched: float) -> str:
 def slug(corpus: Corpus, model: str | None) -> str:
     """The folder name of a model's embeddings: its name with 8 hex of weights and preprocessing."""
     named = reference(corpus, model)
-    weights = [Path(part) / "weights.safetensors" for part in towers(named)]
-    return _slug(named, max(path.stat().st_mtime if path.exists() else 0.0 for path in weights))
+    weights = [path for part in towers(named) for path in Path(part).glob("*.safetensors")]
+    return _slug(named, max((path.stat().st_mtime for path in weights), default=0.0))
 
 
 def embedded(corpus: Corpus, model: str | None) -> Layer:

@@ -233,6 +233,9 @@ class TrainProbe(Stage):
             if isinstance(place, Part) and not _same(place.corpus, corpus):
                 place.check()
 
+    def foreseen(self) -> int:
+        return len(self.seeds)
+
     def tidy(self, corpus: Corpus, unit: str) -> None:
         forget(self.layer(corpus).folder, unit)
         Packs(corpus.path / FOLDER).sweep()
