@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 NO_CAPTION, NOT_DRAWN, OTHER_PART, BAD_VECTOR = "no_caption", "not_drawn", "other_part", "bad_vector"
 GB = 1e9
 _CHUNK = 256
+_LEAST_SAMPLE = 512  # bytes of a sample in a tar
 
 
 @dataclass(frozen=True)
@@ -302,6 +303,3 @@ def _room(tars: Sequence[Tar], maker: Maker, packs: Packs, most_gb: float) -> No
             f"and {most_gb:g} GB are allowed (train-probe: most_pack_gb)",
             f"see that there is room, and add --most-pack-gb {int(gigabytes) + 1}",
         )
-
-
-_LEAST_SAMPLE = 512  # bytes of a sample in a tar

@@ -95,7 +95,7 @@ class TrainProbe(Stage):
     )
     frozen: str | None = setting(
         None,
-        help="Train heads on two frozen encoders, as image=timm:resnet50,text=hf:distilbert.",
+        help="Train heads on two frozen encoders, as image=timm:resnet50,text=hf:ORG/REPO.",
         path=True,
         panel=_MODEL,
     )
