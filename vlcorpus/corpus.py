@@ -63,7 +63,37 @@ class Layer:
         return tuple(sorted(unit for unit in committed if unit != "all"))
 
     def path(self, name: str) -> Path:
+        """Where a file of the layer lies on this machine; what is stored elsewhere is fetched first. The path of a
+        file that is nowhere is returned, too: ask it."""
         return self.folder / name
+
+    def paths(self, names: Sequence[str]) -> list[Path]:
+        """Several at once."""
+        return [self.path(name) for name in names]
+
+    def there(self) -> bool:
+        """Whether the layer has a folder at all."""
+        return self.folder.is_dir()
+
+    def names(self, pattern: str = "*") -> tuple[str, ...]:
+        """Names of its files, relative to its folder, sorted, without hidden ones; `a/*.npy` looks one folder down,
+        and `**/*` everywhere."""
+        if not self.folder.is_dir():
+            return ()
+        found = (path.relative_to(self.folder) for path in self.folder.glob(pattern) if path.is_file())
+        return tuple(sorted(name.as_posix() for name in found if not any(part[0] == "." for part in name.parts)))
+
+    def keep(self, name: str) -> None:
+        """Make a hidden file of the layer (a journal, a part of a reduction) outlive this machine. Nothing where the
+        corpus is a folder: there it does."""
+
+    def recall(self, name: str) -> Path:
+        """The path of a hidden file, with what `keep` stored of it, if anything."""
+        return self.folder / name
+
+    def forget(self, name: str) -> None:
+        """Remove a hidden file, here and where it is kept."""
+        (self.folder / name).unlink(missing_ok=True)
 
     def stats(self, unit: str) -> dict[str, Any] | None:
         """The stats of a committed unit, or None. CorpusError where the file is damaged."""
@@ -179,6 +209,15 @@ class Corpus:
         except (KeyError, TypeError, ValueError) as error:
             raise CorpusError(f"damaged {file} ({error})", "restore it from a copy") from error
         return corpus
+
+    @property
+    def place(self) -> str:
+        """What a person types for it."""
+        return str(self.path)
+
+    def file(self, name: str) -> Path:
+        """Where a file of the corpus that is in no layer lies on this machine."""
+        return self.path / name
 
     def layer(self, name: str) -> Layer:
         outside = name.removeprefix("out:")
