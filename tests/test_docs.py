@@ -18,7 +18,8 @@ from vlcorpus import spec
 from vlcorpus.cli.main import app
 from vlcorpus.cli.words import parser_error
 from vlcorpus.clip import known as frozen_encoders
-from vlcorpus.pipeline import recipe
+from vlcorpus.io import copies, mirror
+from vlcorpus.pipeline import ranks, recipe
 from vlcorpus.stages import registry
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -128,7 +129,7 @@ def test_every_variable_in_the_docs_is_read(path: Path) -> None:
         for name in registry.names()
         for each in spec.settings_of(registry.stage(name))
     }
-    known |= {frozen_encoders.VARIABLE}
+    known |= {frozen_encoders.VARIABLE, ranks.PARTS, mirror.FOLDER, copies.BYTES}
     known |= {each.envvar for command in COMMANDS.values() for each in command.params if isinstance(each.envvar, str)}
     assert set(re.findall(r"\bVLCORPUS_[A-Z_]+[A-Z]\b", path.read_text("utf-8"))) <= known
 

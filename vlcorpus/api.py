@@ -17,12 +17,11 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import spec
 from .corpus import Corpus
-from .stages import registry
+from .stages import places, registry
 from .stages.base import Stage
 
 if TYPE_CHECKING:
@@ -100,10 +99,10 @@ class OpenCorpus:
 
 
 def open(path: str | os.PathLike[str]) -> OpenCorpus:
-    """The corpus in a folder; CorpusError where there is none."""
-    return OpenCorpus(Corpus.open(Path(path)))
+    """The corpus in a folder, or at an address in an object store; CorpusError where there is none."""
+    return OpenCorpus(places.opened(os.fspath(path)))
 
 
 def create(path: str | os.PathLike[str], *, shard_rows: int | None = None) -> OpenCorpus:
-    """The corpus in a folder, made where there is none."""
-    return OpenCorpus(Corpus.create(Path(path), shard_rows=shard_rows))
+    """The corpus in a folder or at an address, made where there is none."""
+    return OpenCorpus(places.created(os.fspath(path), shard_rows=shard_rows))

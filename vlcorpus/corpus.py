@@ -8,19 +8,17 @@
 
 A unit (a shard, a seed, or "all" for a reduction) exists when its stats file does; everything else on disk is
 invisible. Nothing inside a corpus names an absolute path, so moving it leaves it whole. One writer at a time holds
-`lock`. A layer called `out:FOLDER` lies outside: what an export wrote.
+`lock`. A layer called `out:FOLDER` lies outside: what an export wrote. Corpora and exports lie in folders or, by their
+address (s3://bucket/birds), in object stores.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
-import hashlib
 import json
 import os
 import re
-import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,125 +29,53 @@ import yaml
 
 from . import schema
 from .errors import CorpusError, UsageError
-from .io.commit import TEMPORARY, explained, write_json, write_text
+from .io.commit import TEMPORARY, explained, write_json
+from .io.locks import holder_of, locked, locked_reduction
+from .io.mirror import Mirror, mirror_of
+from .io.places import shown
+from .layer import Layer, outside
 
 FILE = "corpus.yaml"
-LEAST_FREE_BYTES = 32 * 1024 * 1024
 SHARD_ROWS = 10_000
 MOST_DIGITS = 9
-LONGEST_HOLDER = 65_536
-_UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer's folder and its committed units."""
-
-    name: str
-    folder: Path
-
-    def marker(self, unit: str) -> str:
-        """The stats file whose presence is the commit: NNNNN.json, but NNNNN_stats.json in shards/ as img2dataset
-        has it, and NAME_stats.json for units that are no shards."""
-        return unit + (".json" if unit.isdigit() and self.name != "shards" else "_stats.json")
-
-    def units(self) -> tuple[str, ...]:
-        """Names of the committed units, sorted; "all" is not among them."""
-        if not self.folder.is_dir():
-            return ()
-        names = [entry.name for entry in os.scandir(self.folder) if entry.name.endswith(".json") and entry.is_file()]
-        found = ((name.removesuffix(".json").removesuffix("_stats"), name) for name in names)
-        committed = (unit for unit, name in found if _UNIT.fullmatch(unit) and self.marker(unit) == name)
-        return tuple(sorted(unit for unit in committed if unit != "all"))
-
-    def path(self, name: str) -> Path:
-        """Where a file of the layer lies on this machine; what is stored elsewhere is fetched first. The path of a
-        file that is nowhere is returned, too: ask it."""
-        return self.folder / name
-
-    def paths(self, names: Sequence[str]) -> list[Path]:
-        """Several at once."""
-        return [self.path(name) for name in names]
-
-    def there(self) -> bool:
-        """Whether the layer has a folder at all."""
-        return self.folder.is_dir()
-
-    def names(self, pattern: str = "*") -> tuple[str, ...]:
-        """Names of its files, relative to its folder, sorted, without hidden ones; `a/*.npy` looks one folder down,
-        and `**/*` everywhere."""
-        if not self.folder.is_dir():
-            return ()
-        found = (path.relative_to(self.folder) for path in self.folder.glob(pattern) if path.is_file())
-        return tuple(sorted(name.as_posix() for name in found if not any(part[0] == "." for part in name.parts)))
-
-    def keep(self, name: str) -> None:
-        """Make a hidden file of the layer (a journal, a part of a reduction) outlive this machine. Nothing where the
-        corpus is a folder: there it does."""
-
-    def recall(self, name: str) -> Path:
-        """The path of a hidden file, with what `keep` stored of it, if anything."""
-        return self.folder / name
-
-    def forget(self, name: str) -> None:
-        """Remove a hidden file, here and where it is kept."""
-        (self.folder / name).unlink(missing_ok=True)
-
-    def stats(self, unit: str) -> dict[str, Any] | None:
-        """The stats of a committed unit, or None. CorpusError where the file is damaged."""
-        path = self.folder / self.marker(unit)
-        try:
-            text = path.read_text("utf-8")
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        try:
-            found = json.loads(text)
-            if not isinstance(found, dict) or not isinstance(found["outputs"], dict):
-                raise TypeError("no outputs")
-        except (ValueError, TypeError, KeyError) as error:
-            raise CorpusError(f"damaged {path} ({error})", "remove it; the unit is then made again") from error
-        return found
-
-    def digest(self, unit: str) -> str:
-        """Names the content of a committed unit (without volatile columns); CorpusError where it is not committed."""
-        stats = self.stats(unit)
-        if stats is None:
-            raise CorpusError(f"{self.name}/{unit} is not there", "run `vlcorpus status` to see what is")
-        parts = sorted((name, each.get("digest", each["sha256"])) for name, each in stats["outputs"].items())
-        return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
-
-    def digest_all(self) -> str:
-        """Names the content of all committed units, a reduction's "all" included."""
-        units = (*self.units(), "all") if (self.folder / self.marker("all")).is_file() else self.units()
-        parts = [(unit, self.digest(unit)) for unit in units]
-        return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*):/+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus directory, opened. Cheap to make and to send to a worker."""
+    """A corpus, opened. Cheap to make and to send to a worker. path: its folder, or that of its mirror."""
 
     path: Path
     name: str
     digits: int
     shard_rows: int
     seed: int
+    mirror: Mirror | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        about = (self.name, self.digits, self.shard_rows, self.seed)
+        if self.mirror is None:
+            return Corpus, (self.path, *about)
+        return _mirrored, (self.mirror.store.url, *about)  # another machine's mirror is in another place
 
     @classmethod
-    def foreseen(cls, path: Path, *, shard_rows: int | None = None, digits: int = 5, seed: int = 0) -> Corpus:
+    def foreseen(cls, path: Path | str, *, shard_rows: int | None = None, digits: int = 5, seed: int = 0) -> Corpus:
         """The corpus that `create` would give, before anything is written; refuses what `create` would refuse."""
-        _refuse_url(path)
+        url = address(path)
+        if url is not None:
+            own = outside(url)
+            if own.is_file(FILE):
+                return _same_rows(cls.open(url), shard_rows)
+            if own.there():
+                raise CorpusError(f"{own.place} is not empty and is no corpus", "name a new folder in the store")
+            name = url.rstrip("/").rpartition("/")[2]
+            return cls(own.folder, name, digits, SHARD_ROWS if shard_rows is None else shard_rows, seed, own.mirror)
+        path = _folder(path)
         with explained(path):
             if path.is_file():
                 raise CorpusError(f"{path} is a file, not a corpus", "name the corpus folder first, then the source")
             if os.path.lexists(path / FILE):
-                corpus = cls.open(path)
-                if shard_rows is not None and shard_rows != corpus.shard_rows:
-                    raise UsageError(
-                        f"{path} was created with shard_rows {corpus.shard_rows}, not {shard_rows}",
-                        "leave --shard-rows away: it is fixed when a corpus is created",
-                    )
-                return corpus
+                return _same_rows(cls.open(path), shard_rows)
             if path.is_dir() and any(each.name != TEMPORARY + FILE for each in path.iterdir()):
                 raise CorpusError(
                     f"{path} is not empty and is no corpus", "name a new folder, or the folder that holds corpus.yaml"
@@ -158,39 +84,44 @@ class Corpus:
         return cls(path, name, digits, SHARD_ROWS if shard_rows is None else shard_rows, seed)
 
     @classmethod
-    def create(cls, path: Path, *, shard_rows: int | None = None, digits: int = 5, seed: int = 0) -> Corpus:
+    def create(cls, path: Path | str, *, shard_rows: int | None = None, digits: int = 5, seed: int = 0) -> Corpus:
         """Make an empty corpus, or open the one that is there."""
         corpus = cls.foreseen(path, shard_rows=shard_rows, digits=digits, seed=seed)
-        if (path / FILE).exists():
+        if corpus.layer("").is_file(FILE):
             return corpus
-        with explained(path):
+        about = {
+            "name": corpus.name,
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "schema_version": schema.VERSION,
+            "digits": digits,
+            "shard_rows": corpus.shard_rows,
+            "seed": seed,
+        }
+        with explained(corpus.path):
             try:
-                path.mkdir(parents=True, exist_ok=True)
+                corpus.path.mkdir(parents=True, exist_ok=True)
             except FileNotFoundError:  # file systems that make no folders, as /proc
                 raise CorpusError(f"cannot make the folder {path}", "choose a folder you may write to") from None
-            about = {
-                "name": corpus.name,
-                "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                "schema_version": schema.VERSION,
-                "digits": digits,
-                "shard_rows": corpus.shard_rows,
-                "seed": seed,
-            }
-            write_text(path / FILE, yaml.safe_dump(about, sort_keys=False))
+            corpus.layer("").write(FILE, yaml.safe_dump(about, sort_keys=False).encode())
         return corpus
 
     @classmethod
-    def open(cls, path: Path) -> Corpus:
-        """The corpus at `path`. CorpusError where there is none, or one that a newer vlcorpus wrote."""
-        _refuse_url(path)
-        file = path / FILE
+    def open(cls, path: Path | str) -> Corpus:
+        """The corpus at a path or an address. CorpusError where there is none, or one that a newer vlcorpus wrote."""
+        url = address(path)
+        own = outside(url if url is not None else str(_folder(path)))
+        if own.mirror is not None:
+            own.mirror.refresh()
+        file = own.path(FILE)
         try:
             about = yaml.safe_load(file.read_text("utf-8"))
         except (FileNotFoundError, NotADirectoryError):
-            hint = f"make one: `vlcorpus import {path} LIST` or `vlcorpus crawl {path} URL`"
-            if path.is_dir() and any(path.glob("*_stats.json")):
-                hint = f"it holds img2dataset's shards; `vlcorpus import NEW {path}` takes them over, to go on there"
-            raise CorpusError(f"no corpus at {path}", hint) from None
+            hint = f"make one: `vlcorpus import {own.place} LIST` or `vlcorpus crawl {own.place} URL`"
+            if own.names("*_stats.json"):
+                hint = (
+                    f"it holds img2dataset's shards; `vlcorpus import NEW {own.place}` takes them over, to go on there"
+                )
+            raise CorpusError(f"no corpus at {own.place}", hint) from None
         except OSError as error:
             why = (error.strerror or str(error)).lower()
             raise CorpusError(f"cannot read {file}: {why}", "name a corpus that you may read") from None
@@ -200,10 +131,11 @@ class Corpus:
             version = int(about["schema_version"])
             if version > schema.VERSION:
                 raise CorpusError(
-                    f"{path} has schema version {version}; this vlcorpus reads up to {schema.VERSION}",
+                    f"{own.place} has schema version {version}; this vlcorpus reads up to {schema.VERSION}",
                     "install a newer vlcorpus: `pip install -U vlcorpus`",
                 )
-            corpus = cls(path, str(about["name"]), int(about["digits"]), int(about["shard_rows"]), int(about["seed"]))
+            counts = (int(about["digits"]), int(about["shard_rows"]), int(about["seed"]))
+            corpus = cls(own.folder, str(about["name"]), *counts, own.mirror)
             if not (0 < corpus.digits <= MOST_DIGITS and corpus.shard_rows > 0):
                 raise ValueError("digits and shard_rows are counts")
         except (KeyError, TypeError, ValueError) as error:
@@ -213,18 +145,26 @@ class Corpus:
     @property
     def place(self) -> str:
         """What a person types for it."""
-        return str(self.path)
+        return str(self.path) if self.mirror is None else shown(self.mirror.store.url)
+
+    @property
+    def root(self) -> Path | None:
+        """The folder that paths in it are relative to; None where it lies in a store."""
+        return self.path if self.mirror is None else None
 
     def file(self, name: str) -> Path:
         """Where a file of the corpus that is in no layer lies on this machine."""
-        return self.path / name
+        return self.path / name if self.mirror is None else self.mirror.path(name)
 
     def layer(self, name: str) -> Layer:
-        outside = name.removeprefix("out:")
-        return Layer(name, Path(outside) if outside != name else self.path / name)
+        if name.startswith("out:"):
+            return outside(name.removeprefix("out:"), name)
+        return Layer(name, self.path / name, self.mirror)
 
     def layers(self, below: str) -> tuple[str, ...]:
         """Names of the layers directly below a folder, as `scores` -> `similarity`, `phash`."""
+        if self.mirror is not None:
+            return tuple(name for name in self.mirror.folders(below) if not name.startswith("."))
         folder = self.path / below
         if not folder.is_dir():
             return ()
@@ -241,55 +181,47 @@ class Corpus:
 
     @contextlib.contextmanager
     def lock(self, command: str, *, part: str | None = None) -> Iterator[None]:
-        """Hold the corpus for writing; CorpusError naming the holder where somebody else does.
-
-        part: one of several parts, as "2/4", that different machines may hold at the same time. Also refuses a folder
-        that cannot be written to or a disk that is nearly full, before any work.
-        """
-        with self._held(".lock", command, shared=part is not None):
-            if part is None:
-                yield
-                return
-            with self._held(f".lock-{part.replace('/', '-of-')}", command):
-                yield
+        """Hold the corpus for writing, or one of several parts of it, as "2/4", that different machines may hold at the
+        same time; CorpusError naming the holder where somebody else does."""
+        if self.mirror is not None:
+            self.path.mkdir(parents=True, exist_ok=True)
+        with locked(self.path, self.mirror, command, place=self.place, part=part):
+            yield
 
     @contextlib.contextmanager
-    def _held(self, name: str, command: str, *, shared: bool = False) -> Iterator[None]:
-        file = self.path / name
-        if not os.access(self.path, os.W_OK):
-            raise CorpusError(f"cannot write to {self.path}", "choose a folder you may write to")
-        if shutil.disk_usage(self.path).free < LEAST_FREE_BYTES:
-            raise CorpusError(f"the disk is full ({self.path})", "make room and run the same command again: it resumes")
-        with explained(file):
-            held = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            with explained(file):
-                try:
-                    fcntl.flock(held, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise CorpusError(
-                        f"{self.path} is in use ({_holder(os.read(held, LONGEST_HOLDER))})",
-                        "wait until that run has ended, or end it",
-                    ) from None
-                if shared:  # who holds a part says so there
-                    yield
-                    return
-                about = {"pid": os.getpid(), "host": socket.gethostname(), "command": command}
-                os.ftruncate(held, 0)
-                os.write(held, json.dumps(about).encode())
-            try:
-                yield
-            finally:
-                os.ftruncate(held, 0)
-        finally:
-            os.close(held)
+    def lock_reduction(self, layer: str, command: str = "") -> Iterator[bool]:
+        """Whether this part, of several, is the one that does a reduction. Does not wait."""
+        with locked_reduction(self.path, self.mirror, layer, command) as ours:
+            yield ours
+
+    def holder(self) -> dict[str, Any] | None:
+        """What who holds it for writing says: pid, host, command; None where nobody does."""
+        return holder_of(self.path, self.mirror)
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """A task: it sees what was stored before it begins, and what it fetches stays until it ends."""
+        with contextlib.nullcontext() if self.mirror is None else self.mirror.at_work():
+            yield
+
+    def refresh(self) -> None:
+        """Forget what is known of a store: others may have added to it."""
+        if self.mirror is not None:
+            self.mirror.refresh()
 
     def log(self, name: str) -> Path:
         """Where a run writes its events."""
         folder = self.path / "log"
         with explained(folder):
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
+        if self.mirror is not None:  # of each run its own: an object cannot be added to
+            name += f".{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{socket.gethostname()}-{os.getpid()}"
         return folder / f"{name}.jsonl"
+
+    def keep_log(self, path: Path) -> None:
+        """Store a log that is written."""
+        if self.mirror is not None and path.is_file():
+            self.mirror.put({f"log/{path.name}": path})
 
     def find(self, below: str, name: str | None, *, flag: str, make: str) -> str:
         """The one layer below `below`, or the one called `name`; the error lists them or says how to make one."""
@@ -309,17 +241,33 @@ def _known(known: Sequence[str], make: str) -> str:
     return f"there are: {', '.join(known)}" if known else f"make it: `{make}`"
 
 
-def _holder(text: bytes) -> str:
-    try:
-        about = json.loads(text)
-        return f"pid {about['pid']} on {about['host']}: {about['command']}"
-    except (ValueError, KeyError, TypeError):
-        return "by another run"
+def _mirrored(url: str, name: str, digits: int, shard_rows: int, seed: int) -> Corpus:
+    mirror = mirror_of(url)
+    return Corpus(mirror.folder, name, digits, shard_rows, seed, mirror)
 
 
-def _refuse_url(path: Path) -> None:
-    if re.match(r"[a-z][a-z0-9+.-]*:/", str(path), re.IGNORECASE):
-        raise UsageError(f"a URL stands where a corpus folder is wanted ({path})", "name a folder first, then the URL")
+def _same_rows(corpus: Corpus, shard_rows: int | None) -> Corpus:
+    if shard_rows is not None and shard_rows != corpus.shard_rows:
+        raise UsageError(
+            f"{corpus.place} was created with shard_rows {corpus.shard_rows}, not {shard_rows}",
+            "leave --shard-rows away: it is fixed when a corpus is created",
+        )
+    return corpus
+
+
+def address(place: Path | str) -> str | None:
+    """The address of a corpus in an object store; None for a folder. A `Path` that was made of an address has lost a
+    slash, which it is given back. UsageError for what is no place for a corpus (http)."""
+    found = _ADDRESS.match(str(place))
+    if found is None or found[1].lower() == "file":
+        return None
+    if found[1].lower() in ("http", "https"):
+        raise UsageError(f"a URL stands where a corpus folder is wanted ({place})", "name a folder first, then the URL")
+    return f"{found[1].lower()}://{str(place)[found.end() :].rstrip('/')}"
+
+
+def _folder(place: Path | str) -> Path:
+    return Path(re.sub(r"\Afile:/+", "/", str(place), flags=re.IGNORECASE))
 
 
 def read_json(path: Path) -> Any:
@@ -330,4 +278,4 @@ def read_json(path: Path) -> Any:
         raise CorpusError(f"cannot read {path}: {error}", "run the command that makes it again") from error
 
 
-__all__ = ["Corpus", "Layer", "read_json", "write_json"]
+__all__ = ["Corpus", "Layer", "outside", "read_json", "write_json"]

@@ -238,13 +238,13 @@ def values_of(stage: Any, *, result_only: bool = False) -> dict[str, Any]:
     }
 
 
-def kept_values(stage: Any, folder: Path) -> dict[str, Any]:
+def kept_values(stage: Any, folder: Path | None) -> dict[str, Any]:
     """The settings of an instance as a file in `folder` keeps them: paths are relative to it and begin with a dot, so
-    that folder and paths can move together."""
+    that folder and paths can move together. Where that is no folder of this machine (None), they are absolute."""
     return _with_paths(type(stage), values_of(stage), lambda text: _kept(text, folder))
 
 
-def opened_values(cls: type, kept: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def opened_values(cls: type, kept: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     """What `kept_values` gave, with paths as they are today."""
     return _with_paths(cls, kept, lambda text: _opened(text, folder))
 
@@ -274,7 +274,7 @@ def _unsigned(url: str) -> str:
     return f"{path}?{left}" if left else path
 
 
-def _kept(text: str, folder: Path) -> str:
+def _kept(text: str, folder: Path | None) -> str:
     if (both := _TOWERS.fullmatch(text)) is not None:
         return f"image={_kept(both[1], folder)},text={_kept(both[2], folder)}"
     lead, place = ("", text) if os.path.exists(text) else _split(text)
@@ -282,15 +282,17 @@ def _kept(text: str, folder: Path) -> str:
     is_path = lead not in {"", "hf:"} or os.path.isabs(place) or place.startswith(".") or there
     if "://" in text or not place or not is_path:
         return _unsigned(text) if "://" in text else text
+    if folder is None:
+        return lead + os.path.abspath(place)
     relative = os.path.relpath(place, folder)
     return lead + (relative if relative.split(os.sep)[0] in {".", ".."} else os.path.join(".", relative))
 
 
-def _opened(text: str, folder: Path) -> str:
+def _opened(text: str, folder: Path | None) -> str:
     if (both := _TOWERS.fullmatch(text)) is not None:
         return f"image={_opened(both[1], folder)},text={_opened(both[2], folder)}"
     lead, place = ("", text) if text.startswith(".") else _split(text)
-    if place.split(os.sep)[0] not in {".", ".."}:
+    if folder is None or place.split(os.sep)[0] not in {".", ".."}:
         return text
     return lead + os.path.normpath(os.path.join(folder, place))
 

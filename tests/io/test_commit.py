@@ -4,6 +4,9 @@ import errno
 import hashlib
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +49,18 @@ def test_a_redo_hides_the_old_unit_first(tmp_path: Path) -> None:
     assert (tmp_path / "0.bin").read_bytes() == b"old"
 
 
+KILLED = """
+import os, pathlib, signal, sys
+from vlcorpus.io.commit import Commit
+with Commit(pathlib.Path(sys.argv[1]), "0.json") as commit, commit.file("0.bin") as sink:
+    sink.write(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
-    (tmp_path / ".tmp-0.json-0.bin").write_bytes(b"half")
+    killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path], check=False)
+    assert killed.returncode == -signal.SIGKILL and (tmp_path / ".tmp-0.json-0.bin").read_bytes() == b"half"
     (tmp_path / ".tmp-1.json-1.bin").write_bytes(b"another unit's")
     with Commit(tmp_path, "0.json") as commit:
         commit.done({})

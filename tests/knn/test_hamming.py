@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vlcorpus.knn.groups import groups
-from vlcorpus.knn.hamming import MAX_RADIUS, exact, near
+from vlcorpus.knn.hamming import MAX_RADIUS, bands, near, tree
 
 
 def brute(hashes: np.ndarray, radius: int) -> np.ndarray:
@@ -51,5 +51,40 @@ def test_edges() -> None:
         near(np.zeros(2, np.uint64), MAX_RADIUS + 1)
 
 
-def test_exact() -> None:
-    assert exact([b"a", None, b"b", b"a", None, b"b", b""]).tolist() == [0, 1, 2, 0, 4, 2, 6]
+@pytest.mark.parametrize("radius", [0, 1, 3, 6, 12])
+def test_a_tree_for_each_band_joins_what_every_pair_joins(radius: int) -> None:
+    hashes = np.unique(planted(radius, 100))
+    whole = groups(len(hashes), brute(hashes, radius))
+    assert np.array_equal(groups(len(hashes), tree(hashes, radius)), whole)
+    found = [np.zeros((0, 2), np.int64)]
+    for band in bands(radius + 1):
+        values, part = np.unique(hashes & band, return_inverse=True)
+        edges = tree(hashes, radius, band=int(band))
+        assert len(edges) < len(hashes) and (part[edges[:, 0]] == part[edges[:, 1]]).all()
+        for number in range(len(values)):  # apart, and together with others, the same
+            rows = np.flatnonzero(part == number)
+            found.append(rows[tree(hashes[rows], radius)])
+        assert np.array_equal(
+            groups(len(hashes), edges),
+            groups(len(hashes), brute_within(hashes, radius, band)),
+        )
+    assert np.array_equal(groups(len(hashes), np.concatenate(found)), whole)
+
+
+def brute_within(hashes: np.ndarray, radius: int, band: np.uint64) -> np.ndarray:
+    pairs = brute(hashes, radius)
+    return pairs[((hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]) & band) == 0]
+
+
+def test_a_crowd_of_near_hashes_makes_a_tree() -> None:
+    """1,024 hashes that are all near each other: 500,000 pairs, joined on the way."""
+    hashes = np.arange(1 << 10, dtype=np.uint64)
+    edges = tree(hashes, 12)
+    assert edges.tolist() == [[0, row] for row in range(1, 1 << 10)]
+
+
+def test_bands_share_the_bits_out() -> None:
+    for count in range(1, MAX_RADIUS + 2):
+        masks = [int(mask) for mask in bands(count)]
+        assert sum(masks) == 2**64 - 1 and len(masks) == count
+        assert max(map(int.bit_count, masks)) - min(map(int.bit_count, masks)) <= 1

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.knn.plain import index_bytes, recall
+from vlcorpus.draws import mixed
 from vlcorpus.errors import SourceError
 from vlcorpus.knn import quantised, scan
 from vlcorpus.knn.quantised import OpenIndex, append, build, efforts, rabitq_codes, read, search_parameters
@@ -197,3 +198,12 @@ def test_wrong_questions() -> None:
     with pytest.raises(SourceError, match="do not agree"):
         build([], "rabitq")
     assert build([clustered(0, 5)], "exact") is None
+
+
+def test_rows_to_train_on_are_those_with_the_least_hashes() -> None:
+    for rows, most, seed in ((0, 5, 0), (7, 5, 0), (7, 7, 1), (7, 9, 1), (700_000, 1_000, 2), (300_000, 0, 3)):
+        hashes = mixed(mixed(np.full(1, seed, np.uint64)) ^ np.arange(rows, dtype=np.uint64))
+        assert quantised.drawn_rows(rows, most, seed).tolist() == sorted(np.argsort(hashes)[:most].tolist())
+    assert quantised.drawn_rows(9_000, 50, 1).tolist() != quantised.drawn_rows(9_000, 50, 2).tolist()
+    spread = quantised.drawn_rows(1_000_000, 10_000, 0)
+    assert abs(spread.mean() / 1_000_000 - 0.5) < 0.02

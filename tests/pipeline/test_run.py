@@ -14,7 +14,7 @@ import pytest
 from tests.pipeline.toys import Climb, Grow, Leak, Meet, Prune, Reap, Sow, walk
 from vlcorpus.corpus import Corpus
 from vlcorpus.errors import ShardsFailed, UsageError, VlcorpusError
-from vlcorpus.pipeline.executor import LocalExecutor, Task, _Worker
+from vlcorpus.pipeline.executor import LocalExecutor
 from vlcorpus.pipeline.plan import make_plan
 from vlcorpus.pipeline.run import Event, run
 from vlcorpus.stages.base import Stage
@@ -100,21 +100,6 @@ def test_a_stage_that_waits_does_two_units_at_once(corpus: Corpus) -> None:
     events = do(corpus, [Sow(count=4), Meet()], workers=1)
     assert kinds(events)["meet", "committed"] == 4
     assert corpus.layer("meetings").units() == ("00000", "00001", "00002", "00003")
-
-
-def test_stages_that_work_are_done_one_by_one(corpus: Corpus) -> None:
-    class Given:
-        def __init__(self, stage: Stage) -> None:
-            self.task = Task(stage, corpus, "00000")
-
-    def may(*stages: Stage) -> bool:
-        worker = object.__new__(_Worker)
-        worker.given = {number: Given(stage) for number, stage in enumerate(stages[:-1])}  # type: ignore[misc]
-        return worker.may_take(Task(stages[-1], corpus, "00001"))
-
-    waits, works = Meet(), Grow()
-    assert may(waits) and may(works) and may(waits, waits) and may(waits, works) and may(works, waits)
-    assert not (may(works, works) or may(waits, waits, waits) or may(waits, works, waits) or may(waits, works, works))
 
 
 def test_a_unit_that_gets_further_each_time_is_tried_again(corpus: Corpus) -> None:

@@ -34,9 +34,10 @@ class Answer:
 
 
 class Live:
-    """corpus: its path. url: without a slash at the end, and without the token; shown: as the server printed it."""
+    """corpus: its path, or its address. url: without a slash at the end, and without the token; shown: as the server
+    printed it."""
 
-    def __init__(self, corpus: Path, *flags: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, corpus: Path | str, *flags: str, env: Mapping[str, str] | None = None) -> None:
         self.corpus = corpus
         self._env = environment(env)
         self._command = [*COMMAND, "serve", str(corpus), "--port", "0", *flags]

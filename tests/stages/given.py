@@ -124,7 +124,7 @@ def give(corpus: Corpus, shard: str, given: Sequence[Given]) -> None:
     shards.write(commit, corpus, shard, stored, shards.made(fetch, ImageSettings(image_size=64)), quiet)
 
 
-def given_corpus(folder: Path, *counts: int) -> Corpus:
+def given_corpus(folder: Path | str, *counts: int) -> Corpus:
     """A corpus of so many distinct pairs in each shard."""
     corpus = Corpus.create(folder, shard_rows=1000)
     for shard, count in enumerate(counts):

@@ -14,13 +14,14 @@ from vlcorpus.corpus import Corpus
 from vlcorpus.io import table
 from vlcorpus.pipeline.executor import LocalExecutor
 from vlcorpus.pipeline.plan import make_plan
+from vlcorpus.pipeline.ranks import Part
 from vlcorpus.pipeline.run import Event, run
 from vlcorpus.stages.base import Stage
 
 
-def do(corpus: Corpus, stages: Sequence[Stage], *, workers: int = 1) -> list[Event]:
+def do(corpus: Corpus, stages: Sequence[Stage], *, workers: int = 1, part: Part | None = None) -> list[Event]:
     with LocalExecutor(workers) as executor:
-        return list(run(make_plan(corpus, stages), executor))
+        return list(run(make_plan(corpus, stages, part=part), executor))
 
 
 def here(corpus: Corpus, stage: Stage) -> None:

@@ -127,7 +127,7 @@ def test_tars_are_looked_through(corpus: Corpus) -> None:
         writer.add("00008", {"jpg": b"no picture", "txt": b"a dog"})
         writer.close()
     trained(corpus, TrainProbe(probe="tars", on=(str(folder),)))
-    assert [each.path for each in sources(corpus, "tars") if isinstance(each, Folder)] == [folder]
+    assert [each.place for each in sources(corpus, "tars") if isinstance(each, Folder)] == [str(folder)]
     suite = load_suite(corpus.path.parent / "exam" / "suite.yaml")
     row = found(corpus, suite, ["all", "tars"])[len(suite.tasks)]
     assert (row["arm"], row["exact"], row["near"]) == ("tars", 1, 1)

@@ -16,6 +16,8 @@ from tests.stages.running import contents, do, done, rows
 from vlcorpus.corpus import Corpus
 from vlcorpus.errors import CorpusError, ShardsFailed, UsageError, VlcorpusError
 from vlcorpus.io import table, tar
+from vlcorpus.pipeline.ranks import Part
+from vlcorpus.stages import registry
 from vlcorpus.stages.download import Download
 from vlcorpus.stages.filter import Filter
 from vlcorpus.stages.import_ import Import
@@ -140,17 +142,21 @@ def test_parts_are_the_whole_and_nothing_twice(tmp_path: Path) -> None:
         corpus, whole = listed(tmp_path / "parts", server), listed(tmp_path / "whole", server)
         do(whole, [settings()])
         server.requests.clear()
-        parts = [sorted(done(do(corpus, [settings(shard_range=f"{number}/2")]))) for number in (1, 2)]
+        parts = [sorted(done(do(corpus, [settings()], part=Part(number, 2)))) for number in (1, 2)]
         assert parts == [["shards/00000", "shards/00002"], ["shards/00001"]]
         assert sorted(server.paths()) == sorted(f"/{number}.jpg" for number in range(COUNT))
     assert contents(corpus, "shards") == contents(whole, "shards")
     assert done(do(corpus, [settings()])) == []
 
 
-@pytest.mark.parametrize("wrong", ["0/2", "3/2", "1", "1/0", "a/b", "-1/2", ""])
-def test_what_is_no_part_is_refused(tmp_path: Path, wrong: str) -> None:
-    with pytest.raises(UsageError, match="is no part"):
-        settings(shard_range=wrong).check(Corpus.create(tmp_path / "c"))
+def test_a_corpus_that_remembers_a_part_of_a_download_is_read(tmp_path: Path) -> None:
+    """Parts were a setting of this stage once, which said nothing of the result."""
+    with LoopbackServer() as server:
+        corpus = listed(tmp_path, server)
+        do(corpus, [settings()])
+    stats = corpus.layer("shards").stats("00000")
+    assert stats is not None and "shard_range" not in stats["settings"]
+    assert registry.recorded(corpus, {**stats, "settings": stats["settings"] | {"shard_range": "1/2"}}) == settings()
 
 
 def test_parts_are_held_side_by_side_and_a_whole_by_one(tmp_path: Path) -> None:

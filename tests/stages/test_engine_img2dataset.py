@@ -407,7 +407,7 @@ def test_every_setting_of_download_has_its_meaning_here() -> None:
     assert names >= engine_img2dataset._NOT_HERE
     elsewhere = {
         "only_if_bigger", "concurrency", "optout", "pixels", "engine", "obey_robots", "site_files", "decision",
-        "retry_failed", "max_disk", "shard_range", "shards_at_once",
+        "retry_failed", "max_disk", "shards_at_once",
     }  # fmt: skip
     assert names == {*engine_img2dataset._NOT_HERE, *engine_img2dataset._SAME_NAME, *elsewhere}
 

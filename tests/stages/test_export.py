@@ -251,7 +251,7 @@ def test_places_that_are_refused(corpus: Corpus, tmp_path: Path) -> None:
     for out, message in (
         (str(tmp_path / "full"), "is no export"),
         (str(corpus.path), "is the corpus itself"),
-        ("s3://bucket/out", "is a URL"),
+        ("https://bucket.test/out", "is a URL of the web"),
     ):
         with pytest.raises(UsageError, match=message):
             run_here(corpus, [Export(out=out)])

@@ -299,6 +299,7 @@ def test_a_killed_take_goes_on(tmp_path: Path) -> None:
     # A killed run may leave the link under its temporary name: what it is a link to must not be written to.
     os.link(source / "00000.tar", shards.path(".tmp-00000_stats.json-link-00000.tar"))
     os.link(source / "00000.tar", shards.path(".tmp-00000_stats.json-00000.tar"))
+    shards.path(".tmp-00000_stats.json-stats").touch()
     before = (source / "00000.tar").read_bytes()
     stage = Import(source=str(source), take="copy")
     stage.layer(corpus).path("all_stats.json").unlink()

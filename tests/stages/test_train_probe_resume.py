@@ -11,7 +11,7 @@ import pytest
 
 from tests.kill.harness import Walk, do, unsound
 from tests.stages.given import given_corpus, run_here
-from vlcorpus.corpus import Corpus
+from vlcorpus.corpus import Corpus, Layer
 from vlcorpus.stages.probe_run import forget
 from vlcorpus.stages.train_probe import TrainProbe
 
@@ -57,5 +57,5 @@ def test_only_states_of_the_unit_are_forgotten(tmp_path: Path) -> None:
     names = [".journal-seed-1-ab.safetensors", ".tmp-.journal-seed-1-cd.safetensors", ".journal-seed-11-ab.safetensors"]
     for name in names:
         (folder / name).touch()
-    forget(folder, "seed-1")
+    forget(Layer("probes/p", folder), "seed-1")
     assert [path.name for path in folder.iterdir()] == names[2:]

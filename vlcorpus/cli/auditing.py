@@ -75,11 +75,14 @@ def audit(
         "--decision": decision, "-n": n, "--out": out, "--format": form, "--score": score, "--strata": strata,
         "--seed": seed,
     }  # fmt: skip
+    from ..stages import places
+
     if labels:
         given = [name for name, value in drawing.items() if value is not None]
         if given:
             raise UsageError(f"{given[0]} draws, --labels reads", "give the audit's folder and --labels alone")
-        _say(Path(corpus), [Path(name) for name in labels], precision, as_json=json)
+        folder = places.here(corpus, "an audit")
+        _say(folder, [places.here(name, "--labels", places.A_FILE) for name in labels], precision, as_json=json)
         return
     if precision is not None:
         raise UsageError("--precision belongs to --labels", "label the drawn pairs first")
@@ -88,12 +91,11 @@ def audit(
             "neither --out nor --labels is given",
             "draw with --out FOLDER; then `vlcorpus audit FOLDER --labels FILE`",
         )
-    from ..corpus import Corpus
     from ..views import auditing
 
     drawn = auditing.draw(
-        Corpus.open(Path(corpus)),
-        Path(out),
+        places.opened(corpus),
+        places.here(out, "--out"),
         decision=decision,
         n=PAIRS if n is None else n,
         seed=seed or 0,

@@ -14,6 +14,7 @@ from typing import Any
 from ..corpus import Corpus, read_json
 from ..pipeline import recipe as recipes
 from . import output, running
+from .machines import Machines
 
 TRUSTED, EXAM = 3_000, 2_000
 
@@ -80,7 +81,8 @@ def draw_world(demo: Demo, world: Path) -> Path:
 def _recipe(name: str, corpus: Path, workers: int | None, settings: list[str]) -> None:
     loaded = recipes.load(recipes.find(name), corpus=corpus, overrides=settings)
     rows = loaded.shard_rows
-    running.do(corpus, loaded.stages, workers=workers, dry_run=False, as_json=False, shard_rows=rows, advise=False)
+    machines = Machines(workers=workers)
+    running.do(corpus, loaded.stages, machines=machines, dry_run=False, as_json=False, shard_rows=rows, advise=False)
 
 
 def commands(demo: Demo) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,10 +23,10 @@ def funnel(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Show what each predicate of a decision did, or how two decisions differ."""
-    from ..corpus import Corpus
+    from ..stages import places
     from ..views import funnelling
 
-    opened = Corpus.open(Path(corpus))
+    opened = places.opened(corpus)
     if other is None:
         told = funnelling.funnel(opened, decision)
         if json:

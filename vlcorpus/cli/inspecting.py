@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,8 +31,9 @@ def inspect(
     """Show what a table holds: columns, ranges, common values, first rows."""
     from ..views import tables
 
-    if tables.is_listing(Path(path)):
-        found = tables.listing(Path(path))
+    place = tables.here(path)
+    if tables.is_listing(place):
+        found = tables.listing(place)
         if json:
             output.say_json(shape.plain(found))
         else:
@@ -40,7 +41,7 @@ def inspect(
         if any(each.unreadable for each in found):
             raise typer.Exit(1)
         return
-    seen = tables.inspect(Path(path), rows=rows, column=column)
+    seen = replace(tables.inspect(place, rows=rows, column=column), path=path)
     if json:
         output.say_json(shape.plain(seen))
     else:

@@ -17,9 +17,10 @@ import typer
 from .. import __version__, spec
 from ..errors import UsageError, VlcorpusError
 from ..pipeline import recipe as recipes
-from ..stages import registry
+from ..stages import places, registry
 from ..stages.base import Stage
-from . import output, reading, running
+from . import output, planning, reading, running
+from .machines import OPTIONS, Address, Executors, Kind, Machines, ShardRange, Wait, Workers
 from .options import given, parameters
 from .words import Commands, explain, parser_error
 
@@ -34,7 +35,6 @@ app = typer.Typer(
 )
 
 CorpusPath = Annotated[str, typer.Argument(metavar="CORPUS", help="Folder of the corpus.", show_default=False)]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes; one per core if not given.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -62,9 +62,10 @@ _PANELS = {
 def _stage_command(name: str) -> Callable[..., None]:
     cls = registry.stage(name)
 
-    def command(*, corpus: str, workers: int | None, dry_run: bool, json: bool, **values: Any) -> None:
+    def command(*, corpus: str, dry_run: bool, json: bool, **values: Any) -> None:
+        machines = Machines(**{key: values.pop(key) for key in OPTIONS})
         judged = name == "filter" and values.get("recipe") is not None
-        stages = _judging(_folder(corpus), values) if judged else [_built(cls, values)]
+        stages = _judging(_place(corpus), values) if judged else [_built(cls, values)]
         if values.get("set_") and not judged:
             raise UsageError("--set belongs to --recipe", "say a filter's keys as flags, as --min-sim 0.3")
         if name == "download" and values.get("from_list") is not None:
@@ -78,10 +79,8 @@ def _stage_command(name: str) -> Callable[..., None]:
         if values.get("sample") is not None and not dry_run:
             raise UsageError("--sample belongs to --dry-run", "add --dry-run, or leave --sample away")
         sample: int | None = values.get("sample")
-        running.do(_folder(corpus), stages, workers=workers, dry_run=dry_run, as_json=json, sample=sample)
+        running.do(_place(corpus), stages, machines=machines, dry_run=dry_run, as_json=json, sample=sample)
 
-    common = {"corpus": CorpusPath, "workers": Workers, "dry_run": DryRun, "json": Json}
-    defaults = {"corpus": inspect.Parameter.empty, "workers": None, "dry_run": False, "json": False}
     extra: dict[str, Any] = {}
     if name == "import":
         extra |= {
@@ -115,9 +114,9 @@ def _stage_command(name: str) -> Callable[..., None]:
     keyword = inspect.Parameter.KEYWORD_ONLY
     signature = [inspect.Parameter("corpus", keyword, annotation=CorpusPath), *parameters(cls)]
     signature += [inspect.Parameter(key, keyword, default=None, annotation=hint) for key, hint in extra.items()]
+    common = {**OPTIONS, "dry_run": (DryRun, False), "json": (Json, False)}
     signature += [
-        inspect.Parameter(key, keyword, default=defaults[key], annotation=common[key])
-        for key in ("workers", "dry_run", "json")
+        inspect.Parameter(key, keyword, default=default, annotation=kind) for key, (kind, default) in common.items()
     ]
     command.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in signature}
@@ -131,7 +130,7 @@ def _built(cls: type[Stage], values: dict[str, Any]) -> Stage:
     return spec.build(cls, recipes.from_environment(cls.name, but=typed) | typed, where=cls.name)
 
 
-def _judging(corpus: Path, values: dict[str, Any]) -> list[Stage]:
+def _judging(corpus: Path | str, values: dict[str, Any]) -> list[Stage]:
     """The stages of a recipe that judge, with what was typed beside it."""
     known = {each.name for each in spec.settings_of(registry.stage("filter"))}
     typed = {key: value for key, value in given(values).items() if key in known}
@@ -140,12 +139,11 @@ def _judging(corpus: Path, values: dict[str, Any]) -> list[Stage]:
     return list(recipes.judging(loaded))
 
 
-def _folder(corpus: str) -> Path:
+def _place(corpus: str) -> Path | str:
+    """The folder of a corpus, or the address of one in a store."""
     if not corpus:
         raise UsageError("CORPUS is empty", "name the folder of a corpus")
-    if "://" in corpus:
-        raise UsageError(f"{corpus} is a URL, not a corpus", "name the corpus folder first, then the URL")
-    return Path(corpus)
+    return corpus if places.is_url(corpus) else Path(corpus)
 
 
 for _name in registry.names():
@@ -160,15 +158,21 @@ def run_recipe(
         list[str] | None, typer.Option("--set", metavar="STAGE.KEY=VALUE", help="Override a key of the recipe.")
     ] = None,
     workers: Workers = None,
+    executor: Executors = Kind.LOCAL,
+    address: Address = None,
+    shard_range: ShardRange = None,
+    wait: Wait = False,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Run a recipe: a YAML list of stages, scheduled shard by shard."""
-    path = _folder(corpus)
-    loaded = recipes.load(recipes.find(recipe), corpus=path, overrides=set_ or ())
-    running.do(path, loaded.stages, workers=workers, dry_run=dry_run, as_json=json, shard_rows=loaded.shard_rows)
+    place = _place(corpus)
+    machines = Machines(workers=workers, executor=executor, address=address, shard_range=shard_range, wait=wait)
+    loaded = recipes.load(recipes.find(recipe), corpus=place, overrides=set_ or ())
+    running.do(place, loaded.stages, machines=machines, dry_run=dry_run, as_json=json, shard_rows=loaded.shard_rows)
 
 
+app.command("plan", rich_help_panel="Pipelines")(planning.plan)
 reading.register(app)
 
 

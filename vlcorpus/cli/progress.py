@@ -3,6 +3,8 @@
 download  3/7 units  2,345 rows  480 rows/s  95.7 % kept (http_error 61, optout 30)  about 9 s left
 download: 6,600 of 6,900 kept, 300 not (http_error 120, optout 60, …)
 embed: 6,600 of 6,600 kept; 812 images/s, loader-bound (device waited 4.1 s, loader waited 0.0 s)
+
+Where several machines did the work, a table at the end says what each of them did.
 """
 
 from __future__ import annotations
@@ -24,8 +26,30 @@ TOP_HOSTS = 2
 
 
 @dataclass
+class _Node:
+    """What one machine did of a step, or of all."""
+
+    units: int = 0
+    rows: int = 0
+    lost: int = 0
+    first: float = field(default_factory=time.monotonic)
+    last: float = field(default_factory=time.monotonic)
+
+    def add(self, event: Event, since: float) -> None:
+        self.first, self.last = min(self.first, since), time.monotonic()
+        if event.kind == "committed":
+            self.units, self.rows = self.units + 1, self.rows + event.seen
+        self.lost += event.kind == "lost"
+
+    def rate(self) -> float:
+        """Rows a second, since the step began."""
+        return self.rows / max(self.last - self.first, 1e-3)
+
+
+@dataclass
 class _Step:
-    """What is known of one step. Rows under way are counted until their unit is committed."""
+    """What is known of one step. known: its units, of this part. Rows under way are counted until their unit is
+    committed."""
 
     stage: Stage
     known: int = 0
@@ -39,6 +63,7 @@ class _Step:
     under_way: dict[str, tuple[int, int]] = field(default_factory=dict)
     about: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)  # of units under way
     waits: Counter[str] = field(default_factory=Counter)  # of units that are done: images, and who waited, in ms
+    nodes: dict[str, _Node] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -80,12 +105,20 @@ class Progress:
         self._start = self._last = time.monotonic()
         self._drawn = False
         self._failures = 0
+        self._nodes: dict[str, _Node] = {}
+        self.halted = 0  # units that were asked to end
+        self.waits = False  # for other parts of the corpus
         self._steps = {step.stage.made(): _Step(step.stage) for step in plan.steps}
 
     def show(self, event: Event) -> None:
         step = self._steps[event.layer]
-        if event.kind == "started":
-            step.known += 1
+        if event.node:
+            for nodes, since in ((step.nodes, step.began), (self._nodes, self._start)):
+                nodes.setdefault(event.node, _Node()).add(event, since or self._start)
+        self.waits = event.kind == "waiting"
+        if event.kind == "planned":
+            step.known += event.todo
+        elif event.kind == "started":
             step.began = step.began or time.monotonic()
         elif event.kind == "progress":
             step.under_way[event.unit] = (event.seen, event.kept)
@@ -105,8 +138,11 @@ class Progress:
             step.ended(event.unit)
             step.failed += 1
             self._failed(step, event)
-        elif event.kind == "whole":
-            self._whole(step)
+        elif event.kind == "halted":
+            step.ended(event.unit)
+            self.halted += 1
+        elif event.kind in ("whole", "waiting"):
+            self._line(event.message) if event.message else self._whole(step)
             return
         self._redraw(step)
 
@@ -143,7 +179,11 @@ class Progress:
     def _words(self, step: _Step, now: float) -> str:
         seen, kept = step.rows()
         took = now - (step.began or self._start)
-        parts = [step.label, f"{step.made}/{step.known} units", f"{output.count(seen)} rows"]
+        parts = [
+            step.label,
+            f"{step.made}/{max(step.known - step.unchanged, step.made)} units",
+            f"{output.count(seen)} rows",
+        ]
         parts.append(f"{seen / max(took, 1e-9):,.0f} rows/s")
         if seen:
             reasons = step.reasons()
@@ -155,7 +195,7 @@ class Progress:
         if self._failures:
             parts.append(f"{self._failures} failed")
         if step.made:
-            parts.append(f"about {took / step.made * (step.known - step.made):.0f} s left")
+            parts.append(f"about {took / step.made * max(0, step.known - step.unchanged - step.made):.0f} s left")
         return "  ".join(parts)
 
     def _line(self, text: str) -> None:
@@ -166,10 +206,24 @@ class Progress:
             output.note(text)
 
     def end(self) -> None:
+        if len(self._nodes) > 1:
+            self._machines()
         self._line(f"done in {time.monotonic() - self._start:.1f} s")
 
+    def _machines(self) -> None:
+        rows = [
+            (name, *map(output.count, (each.units, each.rows, round(each.rate()), each.lost)))
+            for name, each in sorted(self._nodes.items())
+        ]
+        lines = [("node", "units", "rows", "rows/s", "lost"), *rows]
+        widths = [max(len(line[place]) for line in lines) for place in range(5)]
+        for line in lines:
+            numbers = (cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
+            self._line("  ".join([line[0].ljust(widths[0]), *numbers]))
+
     def summary(self) -> list[dict[str, object]]:
-        """What was done, for --json."""
+        """What was done, for --json; `nodes` where there were several machines."""
+        several = len(self._nodes) > 1
         return [
             {
                 "stage": step.stage.name,
@@ -178,6 +232,12 @@ class Progress:
                 "seen": step.seen,
                 "kept": step.kept,
                 "rejected": dict(step.rejected),
+                **({"nodes": [_told(*each) for each in sorted(step.nodes.items())]} if several else {}),
             }
             for made, step in self._steps.items()
         ]
+
+
+def _told(name: str, node: _Node) -> dict[str, object]:
+    rate = round(node.rate(), 1)
+    return {"node": name, "units": node.units, "rows": node.rows, "rows_per_second": rate, "lost": node.lost}

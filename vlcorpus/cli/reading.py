@@ -6,7 +6,6 @@ register(app)      adds them to the command line; heavy libraries load inside th
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,10 +46,10 @@ def register(app: typer.Typer) -> None:
 
 def status(corpus: CorpusPath, json: Json = False) -> None:
     """Show every layer, whether the rows add up, and the next command."""
-    from ..corpus import Corpus
+    from ..stages import places
     from ..views.status import status as look
 
-    seen = look(Corpus.open(Path(corpus)))
+    seen = look(places.opened(corpus))
     if json:
         output.say_json(shape.plain(seen))
     else:
@@ -113,7 +112,7 @@ def verify(
     json: Json = False,
 ) -> None:
     """Check that every file is whole and that all layers agree."""
-    from ..corpus import Corpus
+    from ..stages import places
     from ..views.verify import verify as check
 
     last = time.monotonic()
@@ -124,8 +123,7 @@ def verify(
             last = time.monotonic()
             output.note(f"checking {output.clean(path)}; {findings} findings")
 
-    out = Path(export) if export is not None else None
-    found = check(Corpus.open(Path(corpus)), export=out, quick=quick, tell=tell)
+    found = check(places.opened(corpus), export=export, quick=quick, tell=tell)
     if json:
         output.say_json(shape.plain(found))
     else:

@@ -1,45 +1,60 @@
-"""Doing stages from the command line: open, lock, plan, show, execute, sum up."""
+"""Doing stages from the command line: open, lock, plan, show, execute, sum up.
+
+A run that gets SIGTERM begins nothing more and keeps what is under way as far as it came: it ends within ten seconds.
+"""
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..corpus import FILE, Corpus
+from ..errors import CorpusError
+from ..pipeline.executor import Executor
 from ..pipeline.plan import Plan, make_plan
+from ..pipeline.run import Stop, run
 from ..stages.base import ALL, Stage
 from . import output
+from .machines import Machines
 from .progress import Progress
+
+LAST_SECONDS = 9.0  # from SIGTERM to the end, whatever an executor does
+ENDED = "ended; the same command resumes"
+_TRIES = 20
 
 
 def do(
-    path: Path,
+    place: Path | str,
     stages: Sequence[Stage],
     *,
-    workers: int | None,
+    machines: Machines | None = None,
     dry_run: bool,
     as_json: bool,
     shard_rows: int | None = None,
     advise: bool = True,
     sample: int | None = None,
 ) -> Corpus:
-    """Plan and run stages over the corpus at `path`, creating it where the first stage may.
+    """Plan and run stages over the corpus at `place` (a folder, or an address in a store), creating it where the first
+    stage may.
 
     shard_rows: of a corpus to be made, where the first stage does not name them. Nothing is created before the whole
     plan stands. advise: end with the command that the corpus wants next. sample: images that a dry run fetches.
     """
-    from ..pipeline.executor import LocalExecutor
-    from ..pipeline.run import run
-    from ..pipeline.together import Together, follow, follows, leads
+    from ..pipeline.together import follow, follows, leads
     from ..stages.compare import Compare
     from .comparing import show as show_comparison
 
+    machines = machines or Machines()
+    machines.check(str(place))
+    part = machines.part(stages)
     if follows(stages):  # torchrun's first process plans, tells and commits
-        corpus = Corpus.open(path)
+        corpus = Corpus.open(place)
         if not dry_run:
             follow(corpus)
         return corpus
@@ -47,13 +62,13 @@ def do(
     own_rows: int | None = getattr(stages[0], "shard_rows", None)
     rows = shard_rows if own_rows is None else own_rows
     creates = stages[0].creates
-    corpus = Corpus.foreseen(path, shard_rows=rows) if creates else Corpus.open(path)
     if dry_run:
-        plan = make_plan(corpus, stages)
+        corpus = Corpus.foreseen(place, shard_rows=rows) if creates else Corpus.open(place)
+        plan = make_plan(corpus, stages, part=part)
         if stages[-1].name == "download" and not creates:
             from .foretelling import foretell
 
-            foretell(plan, sample=sample, workers=workers or default_workers(), as_json=as_json)
+            foretell(plan, sample=sample, workers=machines.processes, as_json=as_json)
         elif stages[-1].name == "filter":
             from .foretelling import foretell_decision
 
@@ -61,25 +76,36 @@ def do(
         else:
             show_plan(plan, as_json=as_json)
         return corpus
-    if creates and not (path / FILE).exists():
-        make_plan(corpus, stages)
-        corpus = Corpus.create(path, shard_rows=rows)
-    with corpus.lock(command_line(), part=getattr(stages[0], "shard_range", None)):
-        plan = make_plan(corpus, stages)
+    corpus = _created(place, stages, rows, alone=part is None) if creates else Corpus.open(place)
+    log_name = stages[-1].name
+    if part is not None:
+        output.note(f"part {part}" + (f" ({part.told})" if part.told else ""))
+        log_name += f"-{part.own}-of-{part.parts}"
+    with corpus.lock(command_line(), part=None if part is None else str(part)):
+        plan = make_plan(corpus, stages, part=part)
         for stage in plan.added:
             output.note(f"{stages[-1].name} needs {stage.made()}: {stage.name} runs first")
         for step in plan.steps:
             for words in step.stage.notes():
                 output.note(words)
         progress = Progress(plan, quiet=as_json)
+        log = corpus.log(log_name)
         try:
-            with Together() if leads(stages) else LocalExecutor(workers or default_workers()) as executor:
-                for event in run(plan, executor, log=corpus.log(stages[-1].name)):
+            with _executor(machines, corpus, together=leads(stages)) as executor, _ending(executor) as stop:
+                for event in run(plan, executor, log=log, stop=stop, wait=machines.wait):
                     progress.show(event)
             progress.end()
         finally:
             if as_json and comparison is None:
                 output.say_json(progress.summary())
+            corpus.keep_log(log)
+    if stop.asked or progress.halted:
+        output.note(ENDED)
+        sys.exit(128 + signal.SIGTERM)
+    if progress.waits:
+        output.note("this part has come as far as it can without the others; the same command goes on, and so does")
+        output.note("each of theirs; with --wait it goes on by itself")
+        return corpus
     if comparison is not None:
         show_comparison(corpus, comparison, as_json=as_json)
     if not as_json:
@@ -93,6 +119,58 @@ def do(
 
         output.note(f"next: {status(corpus).next}")
     return corpus
+
+
+def _created(place: Path | str, stages: Sequence[Stage], rows: int | None, *, alone: bool) -> Corpus:
+    """The corpus, made where it is not there once the plan stands. Several parts may make it at the same time."""
+    for _ in range(1 if alone else _TRIES):
+        try:
+            corpus = Corpus.foreseen(place, shard_rows=rows)
+            if not corpus.layer("").is_file(FILE):
+                make_plan(corpus, stages)
+            return Corpus.create(place, shard_rows=rows)
+        except (CorpusError, FileNotFoundError) as error:
+            raced = error
+            if alone:
+                raise
+    raise raced
+
+
+@contextlib.contextmanager
+def _executor(machines: Machines, corpus: Corpus, *, together: bool) -> Iterator[Executor]:
+    from ..pipeline.together import Together
+
+    if together:
+        with Together() as group:
+            yield group
+        return
+    with contextlib.closing(machines.open(corpus)) as executor:
+        yield executor
+
+
+@contextlib.contextmanager
+def _ending(executor: Executor) -> Iterator[Stop]:
+    """What SIGTERM asks to end while a run is under way; at once when it comes twice, or when the time is over."""
+    stop = Stop()
+
+    def end(number: int, frame: object) -> None:
+        if stop.asked:
+            sys.exit(128 + signal.SIGTERM)
+        stop.ask()
+        signal.setitimer(signal.ITIMER_REAL, LAST_SECONDS)
+        executor.stop()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGALRM)}
+    try:
+        yield stop
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        stop.close()
 
 
 def moved(corpus: Corpus, plan: Plan) -> Iterator[str]:
@@ -117,13 +195,6 @@ def _cut(predicate: dict[str, Any]) -> str:
         return f"{len(cut['groups'])} cuts"
     threshold = cut.get("threshold")
     return f"{threshold:.4f}" if isinstance(threshold, float) else str(threshold)
-
-
-def default_workers() -> int:
-    """As many as this process may use cores."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def command_line() -> str:

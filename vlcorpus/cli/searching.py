@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -92,7 +91,7 @@ def search(
         if out is not None or side is not Side.image or exact:
             extra = "--out" if out is not None else "--exact" if exact else "--side text"
             raise UsageError(f"{extra} does not go with --decision", "leave one of them away")
-        _decide(Path(corpus), terms, decision, k, min_sim, where or (), model, as_json=json)
+        _decide(corpus, terms, decision, k, min_sim, where or (), model, as_json=json)
         return
     most = MOST if out is None or fold else MOST_WRITTEN
     if k > most:
@@ -102,7 +101,7 @@ def search(
     from ..views.searching import search as found_by
 
     found = found_by(
-        open_collection(Path(corpus), model=model),
+        open_collection(corpus, model=model),
         terms,
         side="image" if side is Side.image else "text",
         k=k,
@@ -115,9 +114,10 @@ def search(
     if found.note:
         output.note(f"note: {output.clean(found.note)}")
     if out is not None:
+        from ..stages import places
         from ..views.hit_list import write
 
-        written = write(Path(out), found.hits)
+        written = write(places.here(out, "--out", places.A_FILE), found.hits)
         output.note(f"{output.count(written)} pairs in {output.clean(out)}")
     if json:
         output.say_json(shape.plain(found))
@@ -126,7 +126,7 @@ def search(
 
 
 def _decide(
-    path: Path,
+    place: str,
     terms: Sequence[Term],
     name: str,
     k: int,
@@ -137,14 +137,14 @@ def _decide(
     as_json: bool,
 ) -> None:
     """The k pairs of greatest similarity, as a decision: a score of every pair, then a filter by it."""
-    from ..corpus import Corpus
     from ..knn.query import written
+    from ..stages import places
     from ..stages.filter import Filter
     from ..stages.score import Score
     from ..views.embedded import embeddings
     from . import running
 
-    corpus = Corpus.open(path)
+    corpus = places.opened(place)
     named = named_of(name)
     numbered, files = _numbered(terms)
     chosen = embeddings(corpus, model).folder.name
@@ -152,7 +152,7 @@ def _decide(
         Score(score="query", named=named, query=written(numbered), query_files=files, model=chosen),
         Filter(score=f"query_{named}", target_rows=k, min_sim=min_sim, where=tuple(where), decision=name),
     ]
-    running.do(path, stages, workers=None, dry_run=False, as_json=as_json)
+    running.do(place, stages, dry_run=False, as_json=as_json)
 
 
 def named_of(decision: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -80,7 +79,7 @@ def serve(
         output.note("note: others are refused unless they ask by a name that --allow-host gives")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
-    run(Path(corpus), serving, ready=_tell)
+    run(corpus, serving, ready=_tell)
 
 
 def _tell(url: str, state: State) -> None:

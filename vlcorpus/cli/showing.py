@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,12 +29,12 @@ def show(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Tell one pair's whole life: found, fetched, scored, decided on, exported."""
-    from ..corpus import Corpus
+    from ..stages import places
     from ..views.find import find
     from ..views.life import life
 
-    opened = Corpus.open(Path(corpus))
-    told = life(opened, find(opened, uid), export=Path(export) if export is not None else None)
+    opened = places.opened(corpus)
+    told = life(opened, find(opened, uid), export=export)
     if json:
         output.say_json(shape.plain(told))
         return

@@ -87,8 +87,9 @@ def images(
 
         number = 0
         while True:
-            # Two batches a device at most: one that it computes, and one that is being copied.
-            while len(begun) >= 2 * lanes:
+            # Two batches a device at most: one that it computes, and one that is being copied. What is there is
+            # given at once, so that whoever keeps it has it.
+            while begun and (len(begun) >= 2 * lanes or begun[0][1].done()):
                 yield oldest()
             # While the device whose turn it is has work, waiting for the loaders costs nothing.
             while begun and begun[0][0].number <= number - lanes and not loader.ready():
@@ -113,15 +114,21 @@ class Texts:
     >>> with Texts(captions, encoders) as texts:
     ...     image_ND = ...                               # takes its time
     ...     text_ND = texts.rows()                       # (N, D) float32 unit rows, equal texts encoded once
+
+    done: the parts that an earlier run came to, in order. `rows` calls `keep` with each further one.
     """
 
-    def __init__(self, captions: Sequence[str], encoders: Sequence[Encoder]) -> None:
+    def __init__(
+        self, captions: Sequence[str], encoders: Sequence[Encoder], *, done: Sequence[NDArray[np.floating]] = ()
+    ) -> None:
         distinct = list(dict.fromkeys(captions))
         place = {caption: number for number, caption in enumerate(distinct)}
         self._places = np.array([place[caption] for caption in captions], dtype=int)
         self._encoders = encoders
+        self._done = [part.astype(np.float32) for part in done]
         self._thread = ThreadPoolExecutor(1)
-        parts = (distinct[start : start + TEXTS_AT_ONCE] for start in range(0, len(distinct), TEXTS_AT_ONCE))
+        starts = range(0, len(distinct), TEXTS_AT_ONCE)[len(done) :]
+        parts = (distinct[start : start + TEXTS_AT_ONCE] for start in starts)
         self._tokens = [self._thread.submit(encoders[0].tokenize, part) for part in parts]
 
     def __enter__(self) -> Texts:
@@ -130,15 +137,22 @@ class Texts:
     def __exit__(self, *exception: object) -> None:
         self._thread.shutdown(cancel_futures=True)
 
-    def rows(self) -> NDArray[np.float32]:
+    def rows(self, keep: Callable[[NDArray[np.float32]], None] | None = None) -> NDArray[np.float32]:
         lanes = len(self._encoders)
         begun: deque[Pending] = deque()
-        made = [np.zeros((0, self._encoders[0].dimension), np.float32)]
+        made = [np.zeros((0, self._encoders[0].dimension), np.float32), *self._done]
+
+        def oldest() -> None:
+            made.append(begun.popleft().rows())
+            if keep is not None:
+                keep(made[-1])
+
         for number, tokens in enumerate(self._tokens):
-            if len(begun) >= 2 * lanes:
-                made.append(begun.popleft().rows())
+            while begun and (len(begun) >= 2 * lanes or begun[0].done()):
+                oldest()
             begun.append(self._encoders[number % lanes].begin_tokens(tokens.result()))
-        made.extend(pending.rows() for pending in begun)
+        while begun:
+            oldest()
         rows: NDArray[np.float32] = np.concatenate(made)[self._places]
         return rows
 

@@ -6,6 +6,7 @@
     attempt.current().copy        "" for the one that is alone, else what sets a copy's temporary names apart
     attempt.claim()               before anything final is touched: Superseded where another copy was there first
     attempt.stopping.is_set()     between two batches: keep what is done and raise Stopped
+    attempt.end_if_asked()        the same where nothing is left to keep; a stage's `tell` does it, too
 
 A straggling unit may be done a second time elsewhere. Both work under temporary names of their own; the first that has
 something to put in place claims the unit, and the other is told to go.
@@ -31,9 +32,12 @@ class Stopped(Exception):
 @dataclass(frozen=True)
 class Attempt:
     """copy: letters and digits that set its temporary names apart from those of another attempt under way; empty for
-    one that is alone. claim: asked once or more before anything is put in place; False where another came first."""
+    one that is alone when it begins. contested: whether another attempt may begin while it is under way. claim: asked
+    once or more, but not before there is something to put in place if it is contested; False where another came first.
+    """
 
     copy: str = ""
+    contested: bool = False
     claim: Callable[[], bool] = lambda: True
 
 
@@ -54,6 +58,12 @@ def as_(attempt: Attempt) -> Iterator[None]:
         yield
     finally:
         _CURRENT.reset(token)
+
+
+def end_if_asked() -> None:
+    """Stopped where this process is asked to end: for a place where all that was done is kept."""
+    if stopping.is_set():
+        raise Stopped
 
 
 def claim() -> None:

@@ -5,9 +5,13 @@
             sink.write(payload)
         commit.done({"seen": 3})
 
-1. The old stats file is removed, so that nothing half-new is ever trusted.
+1. The old stats file is removed, so that nothing half-new is ever trusted. Of attempts at the same time (`io.attempt`)
+   the first that has something to put in place does so; the others are told to go.
 2. Every file is written under a temporary name, fsynced and renamed.
 3. The stats file follows in the same way; it lists each output's size and sha256.
+
+Of a folder in an object store the files are made on this machine. When all are whole, they are put and checked by size
+and checksum, and the stats object follows: no stats without its objects.
 
 A killed run leaves at most temporary names (removed by the next `Commit` of the same unit) and outputs without a
 stats file, which readers do not see. Cost: one fsync a file and one a directory, 0.1 ms to some ms.
@@ -22,10 +26,13 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from ..errors import VlcorpusError
+from .attempt import claim, current
+from .mirror import Mirror
 
 TEMPORARY = ".tmp-"
 _STATS = "stats"
@@ -100,42 +107,80 @@ def explained(path: Path) -> Iterator[None]:
         raise
 
 
+@dataclass(frozen=True)
+class Stored:
+    """Where a layer lies in an object store. prefix: its folder's name there."""
+
+    mirror: Mirror
+    prefix: str
+
+    def name(self, name: str) -> str:
+        return f"{self.prefix}/{name}" if self.prefix else name
+
+
 class Commit:
     """The files of one unit of one layer, made to appear together (see the module's header).
 
-    folder: the layer's folder. marker: the stats file's name. Use as a context manager; leaving it without
-    `done` removes what was not renamed yet and leaves the unit uncommitted. claim: from before the first output until
-    `done`, whatever happens, a temporary name says that the folder is ours (`claimed`); for folders outside a corpus.
+    folder: where the layer's files are made. marker: the stats file's name. Use as a context manager; leaving it
+    without `done` removes what was not renamed yet and leaves the unit uncommitted. claim: from before the first output
+    until `done`, whatever happens, its temporary name says that the folder is ours (`claimed`); for folders outside a
+    corpus. stored: where the files go that are made here, if the layer lies in an object store.
     """
 
-    def __init__(self, folder: Path, marker: str, *, claim: bool = False) -> None:
+    def __init__(self, folder: Path, marker: str, *, claim: bool = False, stored: Stored | None = None) -> None:
         self.folder = folder
         self.marker = marker
         self.outputs: dict[str, dict[str, Any]] = {}
         self._claim = claim
-        self._prefix = TEMPORARY + marker.replace("/", "_") + "-"
+        self._stored = stored
+        self._ours = self._is_done = False
+        self._copy = current().copy
+        self._every = TEMPORARY + marker.replace("/", "_") + "-"
+        self._prefix = f"{self._every}@{self._copy}-" if self._copy else self._every
         self._beside = folder / (self._prefix + _STATS)
 
     def __enter__(self) -> Self:
-        path = self.folder / self.marker
         with explained(self.folder):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._sweep()
-            if self._claim:
-                self._beside.touch()
-            if path.exists():
-                path.unlink()
-                sync_folder(path.parent)
+            (self.folder / self.marker).parent.mkdir(parents=True, exist_ok=True)
+            self._sweep_ended()
+            self._beside.touch()
+            if self._claim and self._stored is not None:
+                self._stored.mirror.store.write(self._stored.name(self._beside.name), b"")
+            if not current().contested:
+                self._take()
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is not None:
+        if kind is not None or not self._is_done:
             self._sweep()
 
-    def _sweep(self) -> None:
-        for left in self.folder.glob(self._prefix + "*"):
-            if not (self._claim and left == self._beside):
-                left.unlink(missing_ok=True)
+    def _sweep_ended(self) -> None:
+        """Remove temporary names that a killed attempt has left. Only where the stats file's is among them: looking
+        through a folder of 100,000 units takes longer than a commit."""
+        if self._beside.exists() or (not self._copy and (self.folder / f"{self._every}@2-{_STATS}").exists()):
+            self._sweep(ended=not self._copy)
+
+    def _sweep(self, *, ended: bool = False) -> None:
+        """Remove temporary names of this attempt. ended: those of others, too, where no other is under way."""
+        with os.scandir(self.folder) as entries:
+            left = [entry.name for entry in entries if entry.name.startswith(self._prefix)]
+        for name in left:
+            others = not self._copy and name.startswith(self._every + "@")
+            if (ended or not others) and not (self._claim and name == self._beside.name):
+                (self.folder / name).unlink(missing_ok=True)
+
+    def _take(self) -> None:
+        """Before the first file is put in place: the unit is ours, and what it was before is no longer trusted."""
+        if self._ours:
+            return
+        claim()
+        path = self.folder / self.marker
+        if path.exists():
+            path.unlink()
+            sync_folder(path.parent)
+        if self._stored is not None:
+            self._stored.mirror.remove([self._stored.name(self.marker)])
+        self._ours = True
 
     @contextmanager
     def file(self, name: str) -> Iterator[Sink]:
@@ -144,12 +189,14 @@ class Commit:
         temporary = self.folder / (self._prefix + name.replace("/", "_"))
         with explained(final):
             final.parent.mkdir(parents=True, exist_ok=True)
+            temporary.unlink(missing_ok=True)  # it may be a second name of a stranger's file
             sink = Sink(temporary)
             try:
                 yield sink
                 sha256 = sink.seal()
             finally:
                 sink.close()
+            self._take()
             os.replace(temporary, final)
             sync_folder(final.parent)
         self.outputs[name] = {"bytes": sink.size, "sha256": sha256}
@@ -174,6 +221,7 @@ class Commit:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             size = file.seek(0, os.SEEK_END)
             os.fsync(file.fileno())
+            self._take()
             os.replace(temporary, final)
             temporary.unlink(missing_ok=True)  # replacing a name of the same file does nothing
             sync_folder(final.parent)
@@ -187,8 +235,16 @@ class Commit:
     def done(self, stats: Mapping[str, Any]) -> dict[str, Any]:
         """Write the stats file, which is the commit. Returns what was written."""
         whole = {**stats, "outputs": self.outputs}
+        self._take()
+        if self._stored is not None:
+            self._stored.mirror.put({self._stored.name(name): self.folder / name for name in self.outputs})
         path = self.folder / self.marker
         write_json(path, whole, temporary=self._beside)
+        if self._stored is not None:
+            self._stored.mirror.put({self._stored.name(self.marker): path})
+            if self._claim:
+                self._stored.mirror.store.remove([self._stored.name(self._beside.name)])
+        self._is_done = True
         return whole
 
 
@@ -204,11 +260,16 @@ def write_json(path: Path, value: Any, *, temporary: Path | None = None) -> None
 
 def write_text(path: Path, text: str, *, temporary: Path | None = None) -> None:
     """A small text file, atomically and durably."""
+    write_bytes(path, text.encode("utf-8", "surrogatepass"), temporary=temporary)
+
+
+def write_bytes(path: Path, payload: bytes, *, temporary: Path | None = None) -> None:
+    """A small file, atomically and durably."""
     beside = temporary or path.with_name(TEMPORARY + path.name)
     with explained(path):
         sink = Sink(beside)
         try:
-            sink.write(text.encode("utf-8", "surrogatepass"))
+            sink.write(payload)
             sink.seal()
         finally:
             sink.close()

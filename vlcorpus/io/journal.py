@@ -10,28 +10,37 @@
 
 One hidden file beside the unit's own, appended to. An entry is a length, a checksum and MessagePack, so that an end
 torn by a kill is found and cut off. What was written under another fingerprint (other settings, other inputs) is
-thrown away. A kill loses nothing that `add` returned from; a power cut at most SYNC_ENTRIES entries.
+thrown away. A kill loses nothing that `add` returned from; a power cut at most SYNC_ENTRIES entries. An attempt beside
+another (io.attempt) has a journal of its own, in a folder of such, which is kept on this machine alone.
+
+elsewhere: of a corpus that is stored elsewhere, where the journal is kept in segments (io/segments.py) while it grows,
+so that another machine goes on with it. What is lost with the machine is what was added since the last segment; one
+that is asked to end loses nothing.
 
 Cost: 15 us an entry and its bytes once more on the disk until the commit. Not for results: readers never see it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 
+from . import attempt
 from .commit import explained
+from .segments import Elsewhere, Segments
 
 PREFIX = ".journal-"
+COPIES = ".copies"  # the folder for journals of attempts beside others
 SYNC_ENTRIES = 256
 _MAGIC = b"vlcorpus journal 1\n"
+_KEPT = "kept"  # an entry [_KEPT, segments, bytes]: so much of this file is kept elsewhere
 _HEAD = 8  # bytes: length and CRC-32 of what follows, little-endian
 
 Row = dict[str, Any]
@@ -41,11 +50,17 @@ Members = dict[str, bytes]
 class Journal:
     """done: outcomes by row number. suspect: the row that was begun and not ended when the last run ended."""
 
-    def __init__(self, folder: Path, unit: str, *, fingerprint: str) -> None:
-        self._path = folder / f"{PREFIX}{unit}"
+    def __init__(self, folder: Path, unit: str, *, fingerprint: str, elsewhere: Elsewhere | None = None) -> None:
+        copy = attempt.current().copy
+        self._path = folder / COPIES / f"{PREFIX}{unit}~{copy}" if copy else folder / f"{PREFIX}{unit}"
         self._fingerprint = fingerprint
-        self._places: dict[int, dict[str, tuple[int, int]]] = {}
         self._unsynced = 0
+        self._segments = Segments(elsewhere, self._path, fingerprint) if elsewhere is not None and not copy else None
+        self._forget_all()
+
+    def _forget_all(self) -> None:
+        self._places: dict[int, dict[str, tuple[int, int]]] = {}
+        self._kept = (0, 0)
         self.done: dict[int, Row] = {}
         self.suspect: int | None = None
 
@@ -54,6 +69,9 @@ class Journal:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
             self._end = self._read()
+            if self._segments is not None and self._segments.join(self._fd, *self._kept):
+                self._forget_all()
+                self._end = self._read()
             os.ftruncate(self._fd, self._end)
             os.lseek(self._fd, self._end, os.SEEK_SET)
             if not self._end:
@@ -61,8 +79,16 @@ class Journal:
                 self._append([self._fingerprint])
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        os.close(self._fd)
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        try:
+            if kind is not None and issubclass(kind, attempt.Superseded):
+                self.remove()
+            elif kind is not None and self._segments is not None:
+                self._segments.keep_rest(self._end)
+        finally:
+            if self._segments is not None:
+                self._segments.close()
+            os.close(self._fd)
 
     def begin(self, number: int) -> None:
         """Note that a row is in hand: what follows may end this process."""
@@ -78,6 +104,8 @@ class Journal:
             self._unsynced += 1
             if self._unsynced >= SYNC_ENTRIES:
                 self.sync()
+            if self._segments is not None and (kept := self._segments.grown(self._end)) is not None:
+                self._append([_KEPT, *kept])
 
     def sync(self) -> None:
         os.fsync(self._fd)
@@ -86,7 +114,7 @@ class Journal:
     def members(self, number: int) -> Members:
         return {extension: os.pread(self._fd, length, at) for extension, (at, length) in self._places[number].items()}
 
-    @contextmanager
+    @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
         """An empty folder beside it, for a while; what a killed run left there is gone."""
         folder = _scratch(self._path)
@@ -99,7 +127,12 @@ class Journal:
 
     def remove(self) -> None:
         """Once what it holds is committed."""
+        if self._segments is not None:
+            self._segments.forget()
         self._path.unlink(missing_ok=True)
+        if self._path.parent.name == COPIES:
+            with contextlib.suppress(OSError):  # others are in it
+                self._path.parent.rmdir()
 
     def _place(self, number: int, row: Row, lengths: Mapping[str, int], end: int) -> None:
         """Payloads are the last bytes of the entry, each behind a header of MessagePack's own."""
@@ -134,6 +167,8 @@ class Journal:
                 if first:
                     if found != [self._fingerprint]:
                         return 0
+                elif found[0] == _KEPT:
+                    self._kept = (int(found[1]), int(found[2]))
                 elif len(found) == 1:
                     self.suspect = int(found[0])
                 else:
@@ -158,11 +193,17 @@ class Journal:
         return payload, at + _HEAD + length
 
 
-def discard(folder: Path, unit: str) -> None:
-    """Remove the journal of a unit and its scratch, if there are any."""
-    path = folder / f"{PREFIX}{unit}"
-    path.unlink(missing_ok=True)
-    shutil.rmtree(_scratch(path), ignore_errors=True)
+def discard(folder: Path, unit: str, elsewhere: Elsewhere | None = None) -> None:
+    """Remove the journals of a unit and their scratch, if there are any, of all attempts, here and elsewhere."""
+    copies = folder / COPIES
+    for path in (folder / f"{PREFIX}{unit}", *copies.glob(f"{PREFIX}{unit}~*")):
+        path.unlink(missing_ok=True)
+        shutil.rmtree(_scratch(path), ignore_errors=True)
+    with contextlib.suppress(OSError):  # others are in it, or there is none
+        copies.rmdir()
+    if elsewhere is not None:
+        for name in elsewhere.kept(f"{PREFIX}{unit}."):
+            elsewhere.forget(name)
 
 
 def _scratch(path: Path) -> Path:

@@ -31,6 +31,7 @@ import faiss as _faiss
 import numpy as np
 import numpy.typing as npt
 
+from vlcorpus.draws import mixed
 from vlcorpus.errors import SourceError
 
 from . import products, rotation
@@ -178,10 +179,10 @@ def _empty(shards: Shards, kind: Kind, seed: int) -> Any:
 
 
 def _sample(shards: Shards, most: int, seed: int) -> Float32s:
-    """Up to `most` different rows that have a direction, drawn from all: float32 (M, D)."""
+    """Up to `most` different rows that have a direction, drawn from all by the hash of their numbers: float32 (M, D).
+    No other row is read."""
     starts = np.cumsum([0, *map(len, shards)])
-    rows = np.random.default_rng(seed).permutation(int(starts[-1]))[:most]
-    rows.sort()
+    rows = drawn_rows(int(starts[-1]), most, seed)
     edges = np.searchsorted(rows, starts)
     parts = [np.zeros((0, shards[0].shape[1]), np.float32)]
     for shard, start, low, high in zip(shards, starts, edges, edges[1:], strict=False):
@@ -190,6 +191,22 @@ def _sample(shards: Shards, most: int, seed: int) -> Float32s:
     found = np.concatenate(parts)
     usable, _ = products.directions(found)
     return found[usable]
+
+
+def drawn_rows(rows: int, most: int, seed: int) -> npt.NDArray[np.int64]:
+    """`most` different numbers from 0 to below `rows` (all, where there are fewer), ascending: those with the least
+    hashes. Memory: some arrays of `most` numbers, however many rows there are."""
+    start = mixed(np.full(1, seed % 2**64, np.uint64))
+    held, chances = np.zeros(0, np.int64), np.zeros(0, np.uint64)
+    step = max(1 << 18, most)
+    for low in range(0, rows if most else 0, step):
+        new = np.arange(low, min(low + step, rows))
+        held, chances = np.append(held, new), np.append(chances, mixed(start ^ new.astype(np.uint64)))
+        if len(held) > most:  # no two are equal: the hash of a number is a number of its own
+            least = np.argpartition(chances, most - 1)[:most]
+            held, chances = held[least], chances[least]
+    held.sort()
+    return held
 
 
 def _add(index: Any, shards: Shards, tell: Callable[[int, int], None] | None) -> None:

@@ -13,6 +13,9 @@ fails for load gets fewer requests at once, and a dead one none for a while; a n
 The connections live in a thread of the fetcher's own, so that a consumer that takes its time (decoding, writing a
 shard) does not let transfers time out. A Fetcher may be used from several threads. After a fork, make a new one.
 
+Once the process is asked to end (io.attempt), nothing more is begun; what is under way has LAST_SECONDS, and is then
+dropped: `fetch_all` gives what came and raises Stopped.
+
 Cost: 0.1 ms of CPU a small request on loopback, 0.15 ms one of 109 kB, 0.8 ms one with a TLS connection of its own; one
 thread, and up to 128 while names are looked up; at most Limits.max_held_bytes of bodies for each `fetch_all`. Not for:
 pages that need a browser, uploads, logins (nothing is sent but Host, User-Agent, Accept, Accept-Encoding and what the
@@ -23,12 +26,14 @@ address connected to cannot be checked.
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
 from vlcorpus.errors import UsageError
+from vlcorpus.io import attempt
 from vlcorpus.net.address import networks
 from vlcorpus.net.budget import Budget
 from vlcorpus.net.job import Batch, Job
@@ -43,6 +48,8 @@ __all__ = ["REASONS", "Fetcher", "LastAsked", "Limits", "Manners", "Names", "Res
 
 # URLs taken from the iterable before their turn, per connection: so many hosts to choose from.
 _LOOKAHEAD = 16
+LAST_SECONDS = 3.0
+_LOOK_SECONDS = 0.2  # how often a fetch that waits looks whether the process is asked to end
 _NAME = re.compile(r"[A-Za-z0-9-]{1,100}")
 # Headers that say whom is asked, or who asks, or how the answer ends, are not the caller's to set.
 _OURS = frozenset(
@@ -124,12 +131,13 @@ class Fetcher:
         batch = Batch()
         source = enumerate(urls)
         outstanding = 0
-        exhausted = False
+        exhausted = stopped = False
         try:
             while True:
                 while not exhausted and outstanding < self._window:
                     following = next(source, None)
-                    if following is None:
+                    stopped = following is not None and attempt.stopping.is_set()
+                    if following is None or stopped:
                         exhausted = True
                         break
                     index, found = following
@@ -141,13 +149,30 @@ class Fetcher:
                     self._loop.submit(Job(batch, index, found, url, extra))
                     outstanding += 1
                 if not outstanding:
+                    if stopped:
+                        raise attempt.Stopped
                     return
-                index, response = self._loop.wait(batch)
+                index, response = self._next(batch)
                 outstanding -= 1
                 yield index, response
         finally:
             if outstanding:
                 self._loop.cancel(batch)
+
+    def _next(self, batch: Batch) -> tuple[int, Response]:
+        """The next answer. Stopped where the process is asked to end and none is to come, or none came in time."""
+        while True:
+            now = time.monotonic()
+            if attempt.stopping.is_set() and not batch.last:
+                batch.until = now + LAST_SECONDS
+                self._loop.begin_no_more(batch)
+            if now >= batch.until:
+                raise attempt.Stopped
+            ready = self._loop.wait(batch, min(_LOOK_SECONDS, batch.until - now))
+            if ready is not None:
+                return ready
+            if batch.over:
+                raise attempt.Stopped
 
 
 def _lines(headers: Mapping[str, str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ class Batch:
 
     pending: jobs not yet answered. held: bytes of its bodies in flight or not yet taken.
     parked: jobs that wait for some of these to be taken. starved: whether any did, or a transfer does.
+    last: whether no further job of it is begun. over: whether, then, nothing of it is under way any more; None follows
+    the last answer in the outbox. until: when its answers are no longer waited for, by time.monotonic().
     """
 
     outbox: queue.SimpleQueue[tuple[int, Response] | None] = field(default_factory=queue.SimpleQueue)
@@ -23,6 +26,9 @@ class Batch:
     held: int = 0
     parked: list[Job] = field(default_factory=list)
     starved: bool = False
+    last: bool = False
+    over: bool = False
+    until: float = math.inf
 
 
 class Job:

@@ -2,7 +2,7 @@
 
     loop = Loop(manners, limits, make_wire, delay=None, last_asked=None)
     loop.submit(Job(batch, 0, url, url))
-    loop.wait(batch)                         (0, Response(...))
+    loop.wait(batch, seconds=1.0)            (0, Response(...))
 
 Only this thread touches curl; others speak to it by a queue and a wake-up byte. Of what happens to a job, `Pace` says
 when, `Budget` whether there is room, `retry` whether again, `Hosts` whether it is worth asking.
@@ -10,6 +10,7 @@ when, `Budget` whether there is room, `retry` whether again, `Hosts` whether it 
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -62,6 +63,7 @@ class Loop:
         self._lookups = Lookups(names, manners.connect_to, limits.total_seconds, self._send)
         self._inbox: Inbox[Job | Batch | tuple[Batch, int] | str | None] = Inbox()
         self._waiting: set[Batch] = set()
+        self._last: set[Batch] = set()
         self._active: dict[Wire, Job] = {}
         self._idle: list[Wire] = []
         self._closing = False
@@ -82,16 +84,27 @@ class Loop:
             # Under the lock, so that a thread that ends either sees the job or has said so.
             self._send(job)
 
-    def wait(self, batch: Batch) -> tuple[int, Response]:
-        ready = batch.outbox.get()
+    def wait(self, batch: Batch, seconds: float) -> tuple[int, Response] | None:
+        """The next answer; None where there was none in so many seconds, or none is to come of a batch that is over."""
+        try:
+            ready = batch.outbox.get(timeout=seconds)
+        except queue.Empty:
+            return None
         if ready is None:
             batch.outbox.put(None)
+            if batch.over:
+                return None
             raise RuntimeError("the fetcher stopped") from self._crash
         if ready[1].body:
             self._inbox.put((batch, len(ready[1].body)))
             if batch.starved:
                 self._multi.wake()
         return ready
+
+    def begin_no_more(self, batch: Batch) -> None:
+        """Let what is under way of a batch end, and nothing else begin."""
+        batch.last = True
+        self._send(batch)
 
     def cancel(self, batch: Batch) -> None:
         batch.cancelled = True
@@ -146,7 +159,10 @@ class Loop:
             elif isinstance(message, str):
                 self._put_back(self._lookups.found(message))
             elif isinstance(message, Batch):
-                self._drop(message)
+                if message.cancelled:
+                    self._drop(message)
+                else:
+                    self._last.add(message)
             else:
                 self._release(*message)
         return True
@@ -158,6 +174,7 @@ class Loop:
             self._pace.finished(job.host, now, None, answered=now)
         batch.parked.clear()
         self._waiting.discard(batch)
+        self._last.discard(batch)
 
     def _begin(self) -> None:
         now = time.monotonic()
@@ -166,7 +183,7 @@ class Loop:
             job = self._pace.pop(now)
             if job is None:
                 return
-            if job.batch.cancelled:
+            if job.batch.cancelled or job.batch.last:
                 self._pace.finished(job.host, now, None)
             elif self._budget.is_spent(job.batch):
                 self._pace.finished(job.host, now, None)
@@ -219,6 +236,16 @@ class Loop:
             self._end(wire, code, message)
         for wire in self._budget.resumable():
             self._multi.unpause(wire)
+        if self._last:
+            self._end_last()
+
+    def _end_last(self) -> None:
+        """Say of batches of which nothing is to be begun that nothing of them is under way."""
+        under_way = {job.batch for job in self._active.values()}
+        for batch in self._last - under_way:
+            batch.over = True
+            batch.outbox.put(None)
+        self._last &= under_way
 
     def _release(self, batch: Batch, size: int) -> None:
         for job in self._budget.release(batch, size):

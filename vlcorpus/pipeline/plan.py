@@ -7,13 +7,14 @@ plan.outlook()          per stage: units done, stale, to do, as far as the corpu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 
 from ..corpus import Corpus
 from ..errors import UsageError
 from ..stages import registry
 from ..stages.base import Stage
+from .ranks import Part, shared
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,11 @@ class Outlook:
 
 @dataclass(frozen=True)
 class Plan:
+    """part: which of several parts of the corpus this plan is for; None where it is for all of it."""
+
     corpus: Corpus
     steps: tuple[Step, ...]
+    part: Part | None = None
 
     @property
     def added(self) -> tuple[Stage, ...]:
@@ -57,7 +61,7 @@ class Plan:
             counts = {"done": 0, "stale": 0, "todo": 0}
             followed = None if step.followed is None else found[step.followed]
             if not blocked and (followed is None or followed.done or followed.stale):
-                for unit in step.stage.units(self.corpus):
+                for unit in self._own(step.stage):
                     counts[state(step.stage, self.corpus, unit)] += 1
             elif blocked and step.stage.follows is None:
                 counts["todo"] = step.stage.foreseen()
@@ -74,6 +78,10 @@ class Plan:
                 )
             )
         return found
+
+    def _own(self, stage: Stage) -> Iterable[str]:
+        units = stage.units(self.corpus)
+        return units if self.part is None or not shared(stage) else filter(self.part.has, units)
 
 
 def _some(number: int | None) -> tuple[int, ...]:
@@ -92,8 +100,9 @@ def state(stage: Stage, corpus: Corpus, unit: str) -> str:
     return "done" if stats.get("fingerprint") == stage.fingerprint(corpus, unit) else "stale"
 
 
-def make_plan(corpus: Corpus, stages: Sequence[Stage]) -> Plan:
-    """Order stages by what they need; put in front what is missing and can be made with known settings.
+def make_plan(corpus: Corpus, stages: Sequence[Stage], *, part: Part | None = None) -> Plan:
+    """Order stages by what they need; put in front what is missing and can be made with known settings. Parts of one
+    corpus have the same steps: a step is left out only where nothing of it is to do in any part.
 
     Raises UsageError naming the stage and the layer where something is missing that nothing can make.
     """
@@ -102,7 +111,7 @@ def make_plan(corpus: Corpus, stages: Sequence[Stage]) -> Plan:
         for each in stage.before(_foreseen(corpus, steps)):
             _put_in_front(corpus, steps, each)
         _append(corpus, steps, stage, added=False, pending=())
-    return Plan(corpus, tuple(steps))
+    return Plan(corpus, tuple(steps), part)
 
 
 @dataclass(frozen=True)
@@ -118,7 +127,7 @@ class _Foreseen(Corpus):
 
 def _foreseen(corpus: Corpus, steps: Sequence[Step]) -> Corpus:
     coming = tuple(name for step in steps for name in step.stage.brings())
-    return _Foreseen(corpus.path, corpus.name, corpus.digits, corpus.shard_rows, corpus.seed, coming)
+    return _Foreseen(**{each.name: getattr(corpus, each.name) for each in fields(Corpus)}, coming=coming)
 
 
 def _put_in_front(corpus: Corpus, steps: list[Step], stage: Stage) -> None:
@@ -170,9 +179,9 @@ def _maker(corpus: Corpus, steps: list[Step], stage: Stage, name: str, pending: 
     own = stage.supplier(name)
     maker = own or registry.maker(corpus, name, stage)
     if maker is None:
-        if corpus.layer(name).folder.is_dir():
+        if corpus.layer(name).there():
             return None
-        lacking = f"{name}, which {corpus.path} does not have"
+        lacking = f"{name}, which {corpus.place} does not have"
         if name.startswith("out:"):
             lacking = f"the folder {name.removeprefix('out:')}, which is not there"
         raise UsageError(f"{stage.name} needs {lacking}", registry.how_to_make(name))

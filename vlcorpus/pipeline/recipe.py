@@ -26,7 +26,7 @@ from typing import Any
 from .. import assets, spec
 from ..errors import RecipeError, UsageError, nearest
 from ..io.plain_yaml import PlainYamlError, parse
-from ..stages import registry
+from ..stages import places, registry
 from ..stages.base import Stage
 from ..stages.score import Score
 
@@ -34,6 +34,7 @@ LARGEST = 100_000  # bytes
 KEYS = ("about", "shard_rows", "stages")
 JUDGING = ("embed", "score", "filter")
 FILTER = "filter"
+_ELSEWHERE = ("VLCORPUS_DOWNLOAD_SHARD_RANGE",)  # of the command, not of the stage
 _WORD = re.compile(r"\{([a-z]+)\}")
 
 
@@ -59,9 +60,12 @@ def find(name: str) -> Path:
     raise UsageError(f"no recipe {name}", nearest(stem, known))
 
 
-def load(path: Path, *, corpus: Path, overrides: Sequence[str] = (), flags: Mapping[str, Any] | None = None) -> Recipe:
+def load(
+    path: Path, *, corpus: Path | str, overrides: Sequence[str] = (), flags: Mapping[str, Any] | None = None
+) -> Recipe:
     """Read and check a whole recipe before anything runs.
 
+    corpus: the path of its folder, or the address of one in a store.
     overrides: texts `stage.key=value` (YAML values) for every stage of that name, or `stage[2].key=value` for the
     second one. flags: keys of its filter. Raises RecipeError naming file, stage and key.
     """
@@ -159,8 +163,10 @@ def _shard_rows(path: Path, text: Mapping[Any, Any]) -> int | None:
     return found
 
 
-def _beside(corpus: Path) -> Path:
+def _beside(corpus: Path | str) -> Path | str:
     """The folder that the corpus lies in, without looking at the disk."""
+    if isinstance(corpus, str):
+        return places.parent(corpus)
     return corpus / ".." if corpus.name in {"", ".."} else corpus.parent
 
 
@@ -217,6 +223,8 @@ def from_environment(name: str, *, but: Collection[str] = ()) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for variable, text in sorted(os.environ.items()):
         if not variable.startswith(prefix) or not text:
+            continue
+        if variable in _ELSEWHERE:
             continue
         if variable not in known:
             raise UsageError(f"unknown environment variable {variable}", nearest(variable, known))

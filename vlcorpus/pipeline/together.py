@@ -16,10 +16,11 @@ from typing import Any
 
 from ..corpus import Corpus
 from ..errors import UsageError, VlcorpusError
+from ..io import attempt
 from ..stages import probe_ranks
 from ..stages.base import Stage
 from ..stages.train_probe import TrainProbe
-from .executor import Done, Failed, Result, Task
+from .executor import Done, Failed, Halted, Result, Task
 
 
 class Together:
@@ -27,6 +28,7 @@ class Together:
 
     def __init__(self) -> None:
         self._waiting: deque[Task] = deque()
+        self._stopped = False
         self._stack = contextlib.ExitStack()
         self._group: Any = None
 
@@ -38,6 +40,8 @@ class Together:
         self._stack.__exit__(*exception)
 
     def submit(self, task: Task) -> None:
+        if self._stopped:
+            return
         if not isinstance(task.stage, TrainProbe):
             raise UsageError(
                 f"torchrun is for train-probe, and {task.stage.made()} has to be made first",
@@ -46,15 +50,22 @@ class Together:
         self._waiting.append(task)
 
     def results(self) -> Iterator[Result]:
-        while self._waiting:
+        while self._waiting and not self._stopped:
             task = self._waiting.popleft()
             try:
                 probe_ranks.send(self._group, probe_ranks.Turn(task.stage, task.unit))
                 task.stage.open(task.corpus)(task.unit, _quiet)
+            except attempt.Stopped:
+                yield Halted(task)
             except VlcorpusError as error:
                 yield Failed(task, error)
             else:
                 yield Done(task)
+
+    def stop(self) -> None:
+        """A signal's handler may call this: the unit under way ends at its next pause."""
+        self._stopped = True
+        attempt.stopping.set()
 
     def close(self) -> None:
         self._waiting.clear()
@@ -62,15 +73,16 @@ class Together:
 
 def follows(stages: Sequence[Stage]) -> bool:
     """Whether this process is one of torchrun's that only train. Its variables mean nothing to other stages."""
-    return _several(stages) and probe_ranks.rank() > 0
+    return shares(stages) and probe_ranks.rank() > 0
 
 
 def leads(stages: Sequence[Stage]) -> bool:
     """Whether this process is torchrun's first."""
-    return _several(stages) and probe_ranks.rank() == 0
+    return shares(stages) and probe_ranks.rank() == 0
 
 
-def _several(stages: Sequence[Stage]) -> bool:
+def shares(stages: Sequence[Stage]) -> bool:
+    """Whether torchrun's processes do these stages together."""
     return any(isinstance(stage, TrainProbe) for stage in stages) and probe_ranks.world() > 1
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlcorpus.errors import SourceError, nearest
+from vlcorpus.io import attempt
 from vlcorpus.probe import measures
 from vlcorpus.probe.suite import DEFAULT_TEMPLATES, Suite, Task
 from vlcorpus.probe.suite_asked import Evaluated, Texts, asked, means, texts_of
@@ -102,7 +103,10 @@ def run_suite(encoder: Evaluated, suite: Suite, decode: Decode, *, seen: Seen | 
     """
     images = encoded(encoder, suite, decode, seen or Seen(), key)
     texts = Texts(encoder, (text for task in suite.tasks for text in texts_of(task)))
-    done = {task.name: asked(task, images, texts, encoder.scale, suite.root) for task in suite.tasks}
+    done = {}
+    for task in suite.tasks:
+        attempt.end_if_asked()
+        done[task.name] = asked(task, images, texts, encoder.scale, suite.root)
     main = {task.name: _main(task, done[task.name].measured) for task in suite.tasks}
     metrics, values, chance = {}, {}, {}
     for name, each in done.items():

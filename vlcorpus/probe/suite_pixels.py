@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vlcorpus.io import attempt
 from vlcorpus.probe.suite import Suite
 
 BATCH = 256
@@ -93,6 +94,7 @@ def encoded(encoder: Sees, suite: Suite, decode: Decode, seen: Seen, key: str = 
     names: list[str] = []
     parts: list[NDArray[np.float32]] = []
     for some, pixels in seen.batches(suite, key, _prepared(encoder, suite, decode)):
+        attempt.end_if_asked()
         names += some
         parts.append(encoder.encode_images(pixels))
     return Vectors(names, np.concatenate(parts) if parts else np.zeros((0, 1), np.float32))

@@ -8,8 +8,9 @@ Every arm of a comparison gets the same start (the model's own seed), the same r
 `steps * batch_size` samples, however large its pack: a filtered corpus pays for being small with repetitions, which the
 curve reports. On the CPU one thread: two probes on two cores are twice one probe, two threads of one probe are not (and
 on a busy machine several times slower). The same seed gives the same weights, bit for bit, on one machine and
-precision, whether or not the run was killed and went on from a checkpoint. On a GPU bf16, compiled where asked, with
-pictures changed on the device; several processes by torchrun (`distributed`).
+precision, whether or not the run was killed and went on from a checkpoint. Where the process is asked to end
+(io.attempt), the checkpoint is of the update that it ends at. On a GPU bf16, compiled where asked, with pictures
+changed on the device; several processes by torchrun (`distributed`).
 
 Measured on one core with bf16 units, 32 pixels, batch 256, in samples per CPU second: conv-nano 4,200 in fp32 and
 6,400 in bf16, conv-micro 1,750 and 2,900. Not for models that need to be split over accelerators.
@@ -29,6 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from vlcorpus.errors import SourceError, UsageError
+from vlcorpus.io import attempt
 from vlcorpus.probe import checkpoint as checkpoints
 from vlcorpus.probe import optimizer as optimizers
 from vlcorpus.probe.batches import Batches
@@ -172,13 +174,17 @@ class _Run:
             rate = learning_rate(update, self.settings, whole)
             waiting.append((update, rate, self._update(objective, batches, update, rate)))
             last = update + 1 == whole
-            saves = checkpoint is not None and (update + 1) % checkpoint.every == 0 and not last
+            # Processes of a group would not hear of it at the same update.
+            ends = attempt.stopping.is_set() and self.group.world == 1 and not last
+            saves = checkpoint is not None and (ends or (update + 1) % checkpoint.every == 0) and not last
             while waiting and (last or saves or self.device.type == "cpu" or len(waiting) > _LATE):
                 yield self._told(*waiting.popleft())
             if checkpoint is not None and saves:
                 self.group.share(list(self.model.buffers()))
                 if self.group.rank == 0:
                     checkpoint.save(checkpoints.freeze(self._state(), self.steps, mark))
+            if ends:
+                raise attempt.Stopped
 
     def _update(self, objective: Objective, batches: Batches, update: int, rate: float) -> Tensor:
         """One step of the optimizer; (2,) loss and accuracy, where the model is."""

@@ -26,10 +26,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vlcorpus.draws import Uids
+from vlcorpus.draws import Uids, UInt64s, halves
 from vlcorpus.errors import SourceError
 from vlcorpus.scores.directions import Bools, Stored, unit_rows
-from vlcorpus.scores.draws import order
+from vlcorpus.scores.draws import draws, order
 from vlcorpus.scores.nearest import References
 
 ITERATIONS = 20
@@ -58,9 +58,23 @@ class Trained:
 
 def train_order(uids: Uids, good: Bools, *, clusters: int, seed: int) -> npt.NDArray[np.int64]:
     """Numbers of the rows to train on, in the order that `train` wants. uids: uint8 (N, 16); good: which may be."""
-    most = min(ROWS_EACH * clusters, max(MOST_ROWS, LEAST_EACH * clusters))
     rows = np.flatnonzero(good)
-    return rows[order(uids[rows], seed, _STREAM)[:most]]
+    return rows[order(uids[rows], seed, _STREAM)[: _most(clusters)]]
+
+
+def drawn(uids: Uids, good: Bools, clusters: int, seed: int) -> tuple[UInt64s, npt.NDArray[np.int64]]:
+    """The same of a part of the rows: (M, 3) what they are ordered by, and their numbers in the part (M,)."""
+    rows = train_order(uids, good, clusters=clusters, seed=seed)
+    return np.column_stack([draws(uids[rows], seed, _STREAM), *halves(uids[rows])]), rows
+
+
+def first_drawn(keys: UInt64s, clusters: int) -> npt.NDArray[np.int64]:
+    """Of the rows that `drawn` gives of all parts, one part behind the other: which are trained on, in their order."""
+    return np.lexsort((keys[:, 2], keys[:, 1], keys[:, 0]))[: _most(clusters)]
+
+
+def _most(clusters: int) -> int:
+    return min(ROWS_EACH * clusters, max(MOST_ROWS, LEAST_EACH * clusters))
 
 
 def train(rows_ND: Stored, clusters: int, *, iterations: int = ITERATIONS, device: str = "cpu") -> Trained:

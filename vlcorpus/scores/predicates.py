@@ -192,7 +192,7 @@ class Resolved:
     def as_json(self) -> list[dict[str, Any]]:
         """For a stats file: [{"predicate": "TopFraction", "column": …, "cut": {"threshold": …, "uid": …}}, …]."""
         return [
-            {"predicate": type(predicate).__name__, **asdict(predicate), "cut": _cut_as_json(cut)}
+            {"predicate": type(predicate).__name__, **asdict(predicate), "cut": cut_as_json(cut)}
             for predicate, cut in zip(self.predicates, self.cuts, strict=True)
         ]
 
@@ -212,7 +212,7 @@ class Resolved:
                 raise UsageError(f"unknown predicate {kind!r}", nearest(kind, KINDS))
             fields = KINDS[kind].__dataclass_fields__  # type: ignore[attr-defined]
             predicates.append(KINDS[kind](**{name: one[name] for name in fields if name in one}))
-            cuts.append(_cut_from_json(one["cut"]))
+            cuts.append(cut_from_json(one["cut"]))
         if weights is None:
             return cls(tuple(predicates), tuple(cuts))
         sizes = None if weights["sizes"] is None else {key: value for key, value in weights["sizes"]}
@@ -220,13 +220,15 @@ class Resolved:
         return cls(tuple(predicates), tuple(cuts), own, sizes)
 
 
-def _cut_as_json(cut: Cuts) -> dict[str, Any] | None:
+def cut_as_json(cut: Cuts) -> dict[str, Any] | None:
+    """Cuts for a JSON file, with every group's."""
     if cut is None or isinstance(cut, Cut):
         return None if cut is None else asdict(cut)
     return {"groups": [[group, each.threshold, each.uid] for group, each in cut.items()]}
 
 
-def _cut_from_json(stored: Mapping[str, Any] | None) -> Cuts:
+def cut_from_json(stored: Mapping[str, Any] | None) -> Cuts:
+    """What `cut_as_json` gave, read back."""
     if stored is None:
         return None
     if "groups" in stored:

@@ -6,6 +6,7 @@ ready.columns                       ("width", "similarity"): what the tables mus
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
@@ -78,9 +79,17 @@ class Groups:
         return list(self._numbers)
 
     def know(self, names: Sequence[Hashable]) -> None:
-        """Number these groups, in order."""
+        """Number these groups, in order. UsageError where there are too many."""
         for name in names:
             self._numbers.setdefault(name, len(self._numbers))
+        if len(self._numbers) > MOST_GROUPS:
+            raise UsageError(f"{self.text} makes more than {MOST_GROUPS:,} groups", "group by something coarser")
+
+    def fresh(self) -> Groups:
+        """The same, with no group known."""
+        found = copy.copy(self)
+        found._numbers = {}
+        return found
 
     def of(self, rows: pa.Table, *, new: bool = False) -> tuple[Ints, Bools | None]:
         """Numbers (N,), -1 of groups that are not known (`new`: which then are), and which rows have a group."""
@@ -88,8 +97,6 @@ class Groups:
         names = found.dictionary.to_pylist()
         if new:
             self.know(names)
-            if len(self._numbers) > MOST_GROUPS:
-                raise UsageError(f"{self.text} makes more than {MOST_GROUPS:,} groups", "group by something coarser")
         numbers = np.array([self._numbers.get(name, -1) for name in names] or [-1], np.int64)
         places = found.indices
         if not places.null_count:

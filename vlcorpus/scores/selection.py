@@ -11,12 +11,19 @@ Rows are seen several times, each time in any order. A pass counts by the next b
 soon as the rows that may still be the last one are few, one more pass collects and sorts them. Equal keys go by uid,
 the smaller first; where more share a key than can be collected, the same counting goes on over the uid's bits. With
 groups, each has its own count. Cost: 15 ns a row and pass; two passes for 32-bit keys as a rule; at most 128 MB.
+
+A pass may be made in parts, elsewhere and in any order:
+
+    scan = Scan.of(top.scan.arrays)            what a pass looks for: small but for groups, of which each takes 25 bytes
+    scan.see(keys, uids, None)
+    top.add(scan.found)                        two arrays: counters that are not 0, or what was collected
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +41,87 @@ MOST_GROUPS = 1 << 20
 _WORD = 64
 
 
+@dataclass
+class Scan:
+    """What one pass looks for, and what it has seen of it. word: whose bits are counted, 0 of the key, 1 and 2 of the
+    uid's halves, turned round; shift: how many of them are not decided yet; first: nothing is decided."""
+
+    bits: int
+    word: int
+    shift: int
+    first: bool
+    collecting: bool
+    open: npt.NDArray[np.bool_]
+    """Groups whose last row is not known yet."""
+    done: UInt64s
+    """(G, 3): bits already decided, right-aligned in each word."""
+    bins: Ints | None = None
+    held: list[tuple[Ints, UInt64s]] = field(default_factory=list)
+
+    @property
+    def arrays(self) -> list[npt.NDArray[Any]]:
+        """What is looked for, to be given to `of` elsewhere."""
+        return [np.array([self.bits, self.word, self.shift, self.first, self.collecting]), self.open, self.done]
+
+    @classmethod
+    def of(cls, arrays: Sequence[npt.NDArray[Any]]) -> Self:
+        numbers, open_groups, done = arrays
+        bits, word, shift, first, collecting = numbers.tolist()
+        return cls(bits, word, shift, bool(first), bool(collecting), open_groups, done)
+
+    def see(self, keys: UInt64s, uids: Uids, groups: Ints | None) -> None:
+        """Some rows: keys (N,) uint64 whose order is that of the scores; uids gives those of some places."""
+        if self.first:
+            word = keys
+        else:
+            there, halves = self._candidates(keys, uids, groups)
+            groups = None if groups is None else groups[there]
+            if self.collecting:
+                halves = uids(there) if halves is None else halves
+                own = np.zeros(len(there), np.int64) if groups is None else groups
+                self.held.append((own, np.column_stack([keys[there], ~halves])))
+                return
+            word = keys[there] if halves is None else ~halves[:, self.word - 1]
+        low = np.uint64(self.shift - self.bits)
+        place = ((word >> low) & np.uint64((1 << self.bits) - 1)).astype(np.int64)
+        if groups is not None:
+            place += groups << self.bits
+        size = len(self.open) << self.bits
+        counted = np.bincount(place, minlength=size)
+        self.bins = counted if self.bins is None else np.add(self.bins, counted, out=self.bins)
+
+    def _candidates(self, keys: UInt64s, uids: Uids, groups: Ints | None) -> tuple[Ints, UInt64s | None]:
+        """Places of the rows that may still be a group's last one; with their uids where these were looked at."""
+        wanted = self.done if groups is None else self.done[groups]
+        there = np.full(len(keys), self.open[0]) if groups is None else self.open[groups]
+        there &= (keys >> np.uint64(self.shift if self.word == 0 else 0)) == wanted[:, 0]
+        places = np.flatnonzero(there)
+        if self.word == 0:
+            return places, None
+        halves = uids(places)
+        wanted = wanted if groups is None else wanted[places]
+        same = np.ones(len(places), bool)
+        for word in range(1, self.word + 1):
+            shift = self.shift if word == self.word else 0
+            if shift < _WORD:
+                same &= (~halves[:, word - 1] >> np.uint64(shift)) == wanted[:, word]
+        return places[same], halves[same]
+
+    @property
+    def found(self) -> tuple[Ints, UInt64s]:
+        """What was seen: groups (n,) and words (n, 3) of what was collected; else counters that are not 0, and what
+        they have counted."""
+        if self.collecting:
+            groups = [np.zeros(0, np.int64), *(each for each, _ in self.held)]
+            return np.concatenate(groups), np.concatenate(
+                [np.zeros((0, 3), np.uint64), *(each for _, each in self.held)]
+            )
+        if self.bins is None:
+            return np.zeros(0, np.int64), np.zeros(0, np.uint64)
+        places = np.flatnonzero(self.bins)
+        return places, self.bins[places].astype(np.uint64)
+
+
 class TopK:
     """count: how many of a group of n rows are taken (0 to n). groups: how many there are; row groups are 0 to that."""
 
@@ -41,66 +129,40 @@ class TopK:
         self._count = count
         self._groups = groups
         self.sizes: Ints = np.zeros(groups, np.int64)
-        self._left: Ints | None = None  # how many are still to be taken among those that agree with the prefix
-        self._open = np.ones(groups, bool)  # groups whose last row is not known yet
+        self._left: Ints = np.zeros(groups, np.int64)  # still to be taken among those that agree with what is decided
         self._cuts = np.zeros((groups, 3), np.uint64)
         self._some = np.zeros(groups, bool)
-        self._word = 0  # 0: the key, 1 and 2: the uid's halves, turned round
-        self._shift = _WORD
-        self._done = np.zeros((groups, 3), np.uint64)  # bits already decided, right-aligned in each word
-        self._bits = next((bits for bits in (16, 8) if groups << bits <= BINS), 4)
-        self._bins: Ints = np.zeros(groups << self._bits, np.int64)
-        self._collecting = False
-        self._held: list[tuple[Ints, UInt64s]] = []
+        bits = next((bits for bits in (16, 8) if groups << bits <= BINS), 4)
+        self.scan = Scan(bits, 0, _WORD, True, False, np.ones(groups, bool), np.zeros((groups, 3), np.uint64))
         self.settled = groups == 0
 
     def see(self, keys: UInt64s, uids: Uids, groups: Ints | None) -> None:
-        """Some rows: keys (N,) uint64 whose order is that of the scores; uids gives those of some places."""
-        if self._left is None:
-            word = keys
-        else:
-            there, halves = self._candidates(keys, uids, groups)
-            groups = None if groups is None else groups[there]
-            if self._collecting:
-                halves = uids(there) if halves is None else halves
-                own = np.zeros(len(there), np.int64) if groups is None else groups
-                self._held.append((own, np.column_stack([keys[there], ~halves])))
-                return
-            word = keys[there] if halves is None else ~halves[:, self._word - 1]
-        low = np.uint64(self._shift - self._bits)
-        place = ((word >> low) & np.uint64((1 << self._bits) - 1)).astype(np.int64)
-        if groups is not None:
-            place += groups << self._bits
-        self._bins += np.bincount(place, minlength=len(self._bins))
+        """Some rows, as of `Scan.see`."""
+        self.scan.see(keys, uids, groups)
 
-    def _candidates(self, keys: UInt64s, uids: Uids, groups: Ints | None) -> tuple[Ints, UInt64s | None]:
-        """Places of the rows that may still be a group's last one; with their uids where these were looked at."""
-        wanted = self._done if groups is None else self._done[groups]
-        there = np.full(len(keys), self._open[0]) if groups is None else self._open[groups]
-        there &= (keys >> np.uint64(self._shift if self._word == 0 else 0)) == wanted[:, 0]
-        places = np.flatnonzero(there)
-        if self._word == 0:
-            return places, None
-        halves = uids(places)
-        wanted = wanted if groups is None else wanted[places]
-        same = np.ones(len(places), bool)
-        for word in range(1, self._word + 1):
-            shift = self._shift if word == self._word else 0
-            if shift < _WORD:
-                same &= (~halves[:, word - 1] >> np.uint64(shift)) == wanted[:, word]
-        return places[same], halves[same]
+    def add(self, found: tuple[Ints, UInt64s]) -> None:
+        """What a part of this pass has found, as of `Scan.found`."""
+        scan, (places, counts) = self.scan, found
+        if scan.collecting:
+            scan.held.append((places, counts))
+            return
+        if scan.bins is None:
+            scan.bins = np.zeros(self._groups << scan.bits, np.int64)
+        scan.bins[places] += counts.astype(np.int64)
 
     def end_of_pass(self) -> None:
         """Every row has been seen once more."""
-        if self._collecting:
+        scan = self.scan
+        if scan.collecting:
             self._finish()
             return
-        bins = self._bins.reshape(self._groups, -1)
-        if self._left is None:
+        counted = np.zeros(self._groups << scan.bits, np.int64) if scan.bins is None else scan.bins
+        bins, scan.bins = counted.reshape(self._groups, -1), None
+        if scan.first:
             self.sizes = bins.sum(1)
             self._left = np.minimum(self._count(self.sizes), self.sizes)
             self._some = self._left > 0
-            self._open = self._some.copy()
+            scan.open, scan.first = self._some.copy(), False
         above = np.cumsum(bins[:, ::-1], axis=1)
         # The first bin, from the highest, with which enough are taken.
         place = np.argmax(above >= self._left[:, None], axis=1)
@@ -108,27 +170,24 @@ class TopK:
         inside = bins[:, ::-1][rows, place]
         self._left = self._left - (above[rows, place] - inside)
         chosen = (bins.shape[1] - 1 - place).astype(np.uint64)
-        self._done[:, self._word] = (self._done[:, self._word] << np.uint64(self._bits)) | chosen
-        self._shift -= self._bits
-        remaining = int(inside[self._open].sum())
+        scan.done[:, scan.word] = (scan.done[:, scan.word] << np.uint64(scan.bits)) | chosen
+        scan.shift -= scan.bits
+        remaining = int(inside[scan.open].sum())
         if not remaining:
             self.settled = True
             return
-        if self._shift == 0 and self._word < 2:
-            self._word, self._shift = self._word + 1, _WORD
-        self._collecting = remaining <= COLLECTED or (self._shift == 0 and self._word == 2)
-        self._bins = np.zeros(self._groups << self._bits, np.int64)
+        if scan.shift == 0 and scan.word < 2:
+            scan.word, scan.shift = scan.word + 1, _WORD
+        scan.collecting = remaining <= COLLECTED or (scan.shift == 0 and scan.word == 2)
 
     def _finish(self) -> None:
-        assert self._left is not None
-        group = np.concatenate([each for each, _ in self._held])
-        words = np.concatenate([each for _, each in self._held])
-        self._held = []
+        group, words = self.scan.found
+        self.scan.held = []
         order = np.lexsort((~words[:, 2], ~words[:, 1], ~words[:, 0], group))
         group, words = group[order], words[order]
         starts = np.searchsorted(group, np.arange(self._groups))
-        last = starts[self._open] + self._left[self._open] - 1
-        self._cuts[self._open] = words[last]
+        last = starts[self.scan.open] + self._left[self.scan.open] - 1
+        self._cuts[self.scan.open] = words[last]
         self.settled = True
 
     def cut(self, group: int = 0) -> tuple[int, int, int] | None:

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..views import cells
-from ..views.browsing import LONGEST_PATH, Shelf, Signature, folder_tables, layers, located
+from ..views.browsing import LONGEST_PATH, Shelf, Signature, brought, folder_tables, layers, located
 from ..views.kept import Kept
 from .answers import Refusal, answer
 from .limits import WHERE
@@ -117,6 +117,8 @@ class Shelves:
         return [_shelf(each) for each in found]
 
     def table(self, path: str, offset: int, limit: int, where: str) -> dict[str, Any]:
+        if self._state.corpus is not None:
+            brought(self._state.corpus, path)
         files = located(self._state.path, path)
         key = (path, tuple(_mark(file) for file in files))  # differs once a file is another one
         table = self._tables.get(key, lambda: _opened(files))

@@ -36,11 +36,13 @@ CLOSE = {"Connection": "close"}
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """seconds: of one request, from its body to its answer. loading_seconds: of the first that needs the model.
-    threads: what is computed at once; waiting: requests that may wait for a thread. Others are in bytes or pixels."""
+    refresh_seconds: between two looks at what was taken down of a corpus in an object store. threads: what is computed
+    at once; waiting: requests that may wait for a thread. Others are in bytes or pixels."""
 
     seconds: float = 10.0
     loading_seconds: float = 300.0
     body_seconds: float = 20.0
+    refresh_seconds: float = 30.0
     threads: int = 4
     waiting: int = 64
     connections: int = 256

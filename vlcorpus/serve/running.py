@@ -1,6 +1,6 @@
 """Opens a corpus and serves it until it is told to end.
 
-    run(Path("birds"), Serving(port=0), ready=print)      ready is told the URL, once requests are taken
+    run("birds", Serving(port=0), ready=print)      ready is told the URL, once requests are taken
 
 Cost to be ready: what opening the corpus costs; 1M rows take under a second. The server ends at once at SIGINT or
 SIGTERM, whatever is under way: nothing of the corpus is ever written.
@@ -75,7 +75,7 @@ class Serving:
         return Door(LOCAL | {_bracketed(name) for name in own}, port, token)
 
 
-def run(path: Path, serving: Serving, *, ready: Callable[[str, State], None]) -> None:
+def run(place: str | Path, serving: Serving, *, ready: Callable[[str, State], None]) -> None:
     """Serves until a signal. ready: told the URL, with the token where there is one. CorpusError and UsageError for
     what cannot be served, VlcorpusError where the port is taken."""
     import uvicorn
@@ -84,7 +84,7 @@ def run(path: Path, serving: Serving, *, ready: Callable[[str, State], None]) ->
     from .app import application
     from .state import State
 
-    collection = open_collection(path, model=serving.model)
+    collection = open_collection(place, model=serving.model)
     listening = _listen(serving.host, serving.port)
     with listening:
         port = listening.getsockname()[1]
@@ -92,7 +92,7 @@ def run(path: Path, serving: Serving, *, ready: Callable[[str, State], None]) ->
         state = State(
             collection,
             serving.limits,
-            path,
+            place,
             allow_urls=serving.allow_urls,
             allow_private=serving.allow_private,
             model=serving.model,

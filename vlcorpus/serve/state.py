@@ -16,15 +16,19 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import UsageError
+from ..stages.places import is_url
 from ..views.kept import Kept
+from ..views.layers import ALL
 from .answers import Refusal
 from .drawing import Drawer
 from .fetching import Fetching
@@ -32,8 +36,6 @@ from .limits import WHERE, Limits
 from .pool import Pool
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..corpus import Corpus
     from ..views.collection import Collection
 
@@ -71,7 +73,7 @@ class State:
         self,
         collection: Collection,
         limits: Limits,
-        path: Path,
+        place: str | Path,
         *,
         allow_urls: bool = False,
         allow_private: Sequence[str] = (),
@@ -80,7 +82,9 @@ class State:
         self.collection = collection
         self.corpus: Corpus | None = getattr(collection, "corpus", None)
         self.limits = limits
-        self.path = path
+        self.place = str(place)
+        self.path = self.corpus.path if self.corpus is not None else Path(place)
+        self._asked = time.monotonic()
         self._model = model
         self.pool = Pool(threads=limits.threads, waiting=limits.waiting)
         self.drawer = Drawer(limits)
@@ -109,7 +113,7 @@ class State:
         before, found = dict(self._seen), {}
         for layer in layers(self.corpus) if self.corpus is not None else ():
             try:
-                found[layer.name] = layer.path(layer.marker("all")).stat().st_mtime_ns
+                found[layer.name] = layer.path(layer.marker(ALL)).stat().st_mtime_ns
             except OSError:  # it is being written: until it is there again, what it said before holds
                 if layer.name in before:
                     found[layer.name] = before[layer.name]
@@ -117,14 +121,19 @@ class State:
 
     def follow(self) -> None:
         """Where something was taken down since, open the corpus again: what was taken down is told no more."""
-        if self.corpus is None or self._takedowns() == self._seen:
+        if self.corpus is None:
+            return
+        if is_url(self.corpus.place) and time.monotonic() - self._asked > self.limits.refresh_seconds:
+            self._asked = time.monotonic()
+            self.corpus.refresh()
+        if self._takedowns() == self._seen:
             return
         from ..views.collection import open_collection
 
         with self._opening:
             seen = self._takedowns()
             if seen != self._seen:
-                self.collection = open_collection(self.path, model=self._model)
+                self.collection = open_collection(self.place, model=self._model)
                 self._forget()
                 self._seen = seen
 
@@ -134,6 +143,8 @@ class State:
 
     def told(self, text: str) -> str:
         """A text for whoever asks, who need not know where on this machine the corpus lies."""
+        for place in dict.fromkeys((str(self.path.absolute()), self.place) if is_url(self.place) else ()):
+            text = text.replace(place, self.name)
         return text.replace(str(self.path.absolute()), self.name)
 
     async def do(self, work: Callable[[], Found], *, seconds: float | None = None) -> Found:

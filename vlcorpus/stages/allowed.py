@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ..io import attempt
 from ..net.fetch import Fetcher
 from ..net.optout import IMAGE, Evidence, denied
 from ..net.robots import ROBOTS_LIMITS, ROBOTS_UNREACHABLE, Robots
@@ -95,6 +96,7 @@ class Allowed:
                     del self._known[next(iter(self._known))]
         for event in others:
             event.wait()
+        attempt.end_if_asked()  # what another thread was at may not have been asked for
 
     def _fetch(self, origins: Iterable[str]) -> None:
         wanted = [(each, path) for each in origins for path in self._paths]

@@ -22,6 +22,7 @@ the same fingerprint is done; another fingerprint is stale; no stats is to do.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -30,12 +31,22 @@ from typing import Any, ClassVar
 
 from .. import __version__, spec
 from ..corpus import Corpus, Layer
+from ..io.attempt import Stopped
 from ..io.commit import Commit
 
+# Told between two batches, when what is done is kept: raises Stopped where the process is asked to end (io.attempt).
 # Progress, never a result: rows seen, rows kept so far, and what gives counts to show, as {"reasons": {"timeout": 3}}.
 Tell = Callable[..., None]
 Work = Callable[[str, Tell], None]
 ALL = "all"
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a unit takes of a machine while it is under way."""
+
+    cpus: int = 1
+    gpus: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +59,7 @@ class Stage:
     creates: ClassVar[bool] = False  # may be the first stage of a new corpus
     libraries: ClassVar[tuple[str, ...]] = ()  # whose versions are provenance
     at_once: ClassVar[int] = 1  # units that a worker does at the same time, where most of one is waiting
+    copies: ClassVar[bool] = True  # of a straggling unit; not where strangers would be asked twice
 
     def layer(self, corpus: Corpus) -> Layer:
         """The layer that this stage makes."""
@@ -77,6 +89,10 @@ class Stage:
     def units(self, corpus: Corpus) -> Sequence[str]:
         """What there is to do, in order."""
         return self.followed(corpus).units() if self.follows else (ALL,)
+
+    def takes(self) -> Needs:
+        """What an executor of several machines sets aside for a unit."""
+        return Needs()
 
     def foreseen(self) -> int:
         """As many units there will be at least, as far as the settings alone tell."""
@@ -152,7 +168,7 @@ class UnitCommit(Commit):
         *,
         claim: bool = False,
     ):
-        super().__init__(layer.folder, layer.marker(unit), claim=claim)
+        super().__init__(layer.making, layer.marker(unit), claim=claim, stored=layer.stored)
         self.stage = stage
         self.corpus = corpus
         self.unit = unit
@@ -175,7 +191,7 @@ class UnitCommit(Commit):
                 "stage_version": self.stage.version,
                 "unit": self.unit,
                 "fingerprint": self.fingerprint,
-                "settings": spec.kept_values(self.stage, self.corpus.path),
+                "settings": spec.kept_values(self.stage, self.corpus.root),
                 "inputs": self.inputs,
                 "seen": seen,
                 "kept": kept,
@@ -200,6 +216,21 @@ def software(libraries: Sequence[str]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def on(device: str) -> Needs:
+    """What work on a device takes."""
+    return Needs(gpus=int(device == "auto" or device.startswith("cuda")))
+
+
+def calm(tell: Tell) -> Tell:
+    """One that does not raise Stopped, for work that sees to its end itself."""
+
+    def told(*progress: Any) -> None:
+        with contextlib.suppress(Stopped):
+            tell(*progress)
+
+    return told
 
 
 def count(reasons: Sequence[str | None]) -> Counter[str]:

@@ -34,12 +34,12 @@ def refuse_other_settings(stage: Stage, corpus: Corpus, layer: Layer, *, but: Se
     stats = before_of(layer)
     if stats is None:
         return
-    kept = kept_values(stage, corpus.path)
+    kept = kept_values(stage, corpus.root)
     own = {each.name: kept[each.name] for each in settings_of(type(stage)) if each.result}
     differing = [name for name, value in own.items() if name not in but and stats["settings"].get(name, value) != value]
     if differing:
         name = differing[0]
         raise UsageError(
             f"{layer.name} exists with {name} {stats['settings'][name]}, not {own[name]}",
-            f"choose another name, or remove {layer.folder}",
+            f"choose another name, or remove {corpus.place}/{layer.name}",
         )

@@ -30,7 +30,6 @@ import shutil
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -47,6 +46,7 @@ from ..placement.keys import Mask, Words, as_words, text_ids
 from ..placement.parts import Parts
 from ..placement.slices import cut as cut_slices
 from .base import Stage, Tell, UnitCommit, count
+from .places import opened
 
 MEMORY = 2 << 30
 _WRITERS, _WRITTEN_ROWS = 4, 200_000
@@ -65,7 +65,7 @@ def cut(
     tell: Tell,
     max_texts_per_image: int | None = None,
     max_images_per_text: int | None = None,
-    against: Sequence[Path] = (),
+    against: Sequence[str] = (),
     memory: int = MEMORY,
 ) -> tuple[int, int, Counter[str]]:
     """Write the candidate shards of `source`. Returns rows seen, kept, and rejected by reason.
@@ -162,14 +162,14 @@ def _sweep(corpus: Corpus) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _known(search: Search, corpus: Corpus, source: str, against: Sequence[Path], *, with_texts: bool) -> None:
+def _known(search: Search, corpus: Corpus, source: str, against: Sequence[str], *, with_texts: bool) -> None:
     """Tell the search of the candidates of other sources, then of other corpora."""
     own = set(_own(corpus.layer("candidates"), source).values())
     only = ("uid", "image_id", "alt_text") if with_texts else ("uid", "image_id")
     for image, uid, text in _candidates(corpus, only, without=own):
         search.known(image, uid, text, here=True)
     for path in against:
-        for image, uid, _ in _candidates(Corpus.open(path), ("uid", "image_id")):
+        for image, uid, _ in _candidates(opened(path), ("uid", "image_id")):
             search.known(image, uid, here=False)
 
 

@@ -10,7 +10,6 @@ reason and not stored, refused rows among it: a corpus of birds does not store t
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -22,6 +21,7 @@ from ..net import optout
 from ..placement.keys import with_identities
 from ..web.words.language import Identifier
 from ..web.words.match import Terms
+from . import places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ class Choice:
 
     def __init__(self, *, optout: str, match: str | None, language: str, where: str | None) -> None:
         self._drops = optout == "drop"
-        self._terms = Terms.read(Path(match)) if match is not None else None
+        self._terms = Terms.read(places.fetched(match, "--match", places.A_FILE)) if match is not None else None
         self._identifier = Identifier(language) if language != "none" else None
         self._where = compile(where, schema.table("extracted").arrow()) if where is not None else None
         self._verdicts: dict[tuple[str, ...], str | None] = {}

@@ -71,7 +71,7 @@ class Catalogue:
             names = ", ".join(sorted(str(each) for each in found))
             raise CorpusError(
                 f"{layer} is of several models: {names}",
-                f"score again: `vlcorpus score {self._corpus.path} {scorers.kind_of(layer)} --model MODEL`",
+                f"score again: `vlcorpus score {self._corpus.place} {scorers.kind_of(layer)} --model MODEL`",
             )
         return next(iter(found)) if len(found) == 1 else None
 
@@ -145,7 +145,7 @@ def how(corpus: Corpus, name: str, of: str = "images") -> str | None:
     """What makes a column that is not there."""
     kind = kind_that_makes(name, of)
     if kind is not None:
-        return f"make it: `vlcorpus score {corpus.path} {kind}`"
+        return f"make it: `vlcorpus score {corpus.place} {kind}`"
     if name in schema.table("score-list").names:
         return "a list brings it, as `vlcorpus import` says; this corpus was given none"
     if of == "candidates" and layer_that_makes(name) is not None:

@@ -21,7 +21,6 @@ from typing import Any
 
 from ..corpus import Corpus, Layer
 from ..errors import UsageError, nearest
-from ..io.commit import TEMPORARY
 from ..spec import digest, setting
 from . import contest, evaluate
 from .base import ALL, Stage, Tell, UnitCommit, Work
@@ -127,7 +126,7 @@ class Compare(Stage):
     def suite_name(self, corpus: Corpus) -> str:
         if self.suite is not None:
             return Evaluate(suite=self.suite).suite_name()
-        return corpus.find("evaluations", None, flag="--suite", make=f"vlcorpus evaluate {corpus.path} SUITE")
+        return corpus.find("evaluations", None, flag="--suite", make=f"vlcorpus evaluate {corpus.place} SUITE")
 
     def before(self, corpus: Corpus) -> tuple[Stage, ...]:
         self._check_words()
@@ -162,7 +161,7 @@ class Compare(Stage):
                 layer = self.layer(corpus)
                 raise UsageError(
                     f"{layer.name} exists with {what} {before}, not {now}",
-                    f"choose another name, --named NAME, or remove {layer.folder}",
+                    f"choose another name, --named NAME, or remove {corpus.place}/{layer.name}",
                 )
 
     def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
@@ -223,7 +222,6 @@ class Compare(Stage):
 
 def _forget_others(layer: Layer, files: Mapping[str, Any]) -> None:
     """Remove figures of an earlier comparison that this one does not have."""
-    for path in layer.folder.rglob("*"):
-        name = path.relative_to(layer.folder).as_posix()
-        if path.is_file() and name not in files and not path.name.startswith(TEMPORARY):
-            path.unlink()
+    for name in layer.names("**/*"):
+        if name not in files:
+            layer.remove(name)

@@ -20,17 +20,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..corpus import Corpus
+from ..corpus import Corpus, Layer
 from ..errors import CorpusError
 from ..io import tar
 from . import registry
 from .choice import Choice
 from .contamination_pool import RADIUS, Looked, Pixels, Pool, digest, look
+from .places import export
 from .probe_sources import TRAIN, Folder, Part, Place, own, places, tars_of
 from .samples import IMAGES, column, stored, with_image
 from .subsets import Chosen
@@ -51,18 +51,18 @@ def found(corpus: Corpus, suite: Suite, arms: Sequence[str], *, radius: int = RA
     pool = Pool(suite.bodies(), radius)
     trained = [(arm, source) for arm in arms for source in sources(corpus, arm)]
     hits: dict[str, dict[int, tuple[str, str]]] = {arm: {} for arm in arms}
-    parts: dict[Path, list[tuple[str, Part]]] = {}
-    folders: dict[Path, list[str]] = {}
+    parts: dict[str, list[tuple[str, Part]]] = {}
+    folders: dict[str, list[str]] = {}
     for arm, source in trained:
         if isinstance(source, Folder):
-            folders.setdefault(source.path, []).append(arm)
+            folders.setdefault(source.place, []).append(arm)
         else:
-            parts.setdefault(source.corpus.path, []).append((arm, source))
+            parts.setdefault(source.corpus.place, []).append((arm, source))
     for several in parts.values():
         for number, picture, pair, kind in _among_parts(several, pool):
             _note(hits[several[number][0]], picture, pair, kind)
-    for path, names in folders.items():
-        for picture, pair, kind in pool.among(_parts(_tar_bodies(path))):
+    for place, names in folders.items():
+        for picture, pair, kind in pool.among(_parts(_tar_bodies(export(place)))):
             for arm in names:
                 _note(hits[arm], picture, pair, kind)
     return [_row(pool, suite, arm, task, hits[arm]) for arm in arms for task in suite.tasks]
@@ -74,7 +74,7 @@ def sources(corpus: Corpus, probe: str) -> tuple[Place, ...]:
     units = layer.units()
     stats = layer.stats(units[0]) if units else None
     if stats is None:
-        raise CorpusError(f"no probe {probe} in {corpus.path}", "train it first: `vlcorpus train-probe CORPUS`")
+        raise CorpusError(f"no probe {probe} in {corpus.place}", "train it first: `vlcorpus train-probe CORPUS`")
     stage: Any = registry.recorded(corpus, stats)
     choice = Choice(decision=stage.decision, duplicates=stage.duplicates, split=stage.split)
     return places(stage.on) if stage.on else (own(corpus, choice),)
@@ -122,12 +122,12 @@ def _shard_parts(corpus: Corpus, shard: str, wanted: set[str]) -> Iterator[Looke
     )
 
 
-def _tar_bodies(folder: Path) -> Iterator[tuple[str, bytes]]:
-    for path in tars_of(folder):
-        for sample in tar.read_samples(path):
+def _tar_bodies(folder: Layer) -> Iterator[tuple[str, bytes]]:
+    for name in tars_of(folder):
+        for sample in tar.read_samples(folder.path(name)):
             body = next((sample.members[each] for each in IMAGES if each in sample.members), None)
             if body is not None:
-                yield f"{path.name}:{sample.key}", body
+                yield f"{name}:{sample.key}", body
 
 
 def _parts(bodies: Iterable[tuple[str, bytes]]) -> Iterator[Looked]:

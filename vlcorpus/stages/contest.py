@@ -12,15 +12,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import spec
-from ..corpus import FILE, Corpus, Layer
+from ..corpus import Corpus, Layer
 from ..errors import UsageError, VlcorpusError
-from . import evaluate, registry
+from . import evaluate, places, registry
 from .base import ALL, Stage
-from .contest_arm import MISMATCHED, NONE, RANDOM, Entry, entry
+from .contest_arm import MISMATCHED, NONE, RANDOM, Entry, entry, own_place
 from .evaluate import Evaluate
 from .filter import Filter
 from .train_probe import TrainProbe
@@ -118,7 +117,7 @@ def _random(stage: Compare, corpus: Corpus, entries: Sequence[Entry]) -> tuple[t
     like = made[0] if made else largest
     drawing = _filter(corpus, like)
     drawn: dict[str, Any] = dict(like.pairs or {}) | {"decision": drawing.decision_name()}
-    kept = str(corpus.path / "decisions" / drawing.decision_name())
+    kept = own_place(corpus, f"decisions/{drawing.decision_name()}")
     return (Entry(RANDOM, kept, f"as many random pairs as {like.name}", drawn, RANDOM, False), drawing), None
 
 
@@ -204,10 +203,10 @@ def _size(corpus: Corpus, each: Entry) -> int | None:
     decision = pairs.get("decision")
     if place is not None:
         folder, _, decision = place.rpartition("#") if "#" in place else (place, "", None)
-        if (Path(folder) / FILE).exists():
-            corpus = Corpus.open(Path(folder))
+        if places.is_corpus(folder):
+            corpus = places.opened(folder)
         else:
-            tars = list(_stats(Layer("out:", Path(place))))
+            tars = list(_stats(places.export(place)))
             return sum(int(stats.get("kept", stats.get("successes", 0))) for stats in tars) or None
     if decision is not None:
         stats = corpus.layer(f"decisions/{decision}").stats(ALL)
@@ -228,20 +227,20 @@ def _refuse_other_source(corpus: Corpus, training: TrainProbe) -> None:
     stats = next(_stats(layer), None)
     if stats is None:
         return
-    now = spec.kept_values(training, corpus.path)
+    now = spec.kept_values(training, corpus.root)
     differing = [name for name in _SOURCE if stats["settings"].get(name, now.get(name)) != now.get(name)]
     if differing:
         name = differing[0]
         raise UsageError(
             f"{layer.name} was trained with {name} {stats['settings'][name]}, not {now.get(name)}",
-            f"remove {layer.folder}, or {_OTHER_NAME}",
+            f"remove {corpus.place}/{layer.name}, or {_OTHER_NAME}",
         )
 
 
 def measuring(stage: Compare, corpus: Corpus) -> tuple[str, Evaluate | None]:
     """The suite's name, and what measures with it, as far as that is known."""
     if stage.suite is None:
-        name = corpus.find("evaluations", None, flag="--suite", make=f"vlcorpus evaluate {corpus.path} SUITE")
+        name = corpus.find("evaluations", None, flag="--suite", make=f"vlcorpus evaluate {corpus.place} SUITE")
     elif stage.suite in corpus.layers("evaluations"):
         name = stage.suite
     else:

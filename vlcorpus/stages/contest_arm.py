@@ -14,11 +14,11 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..corpus import FILE, Corpus
 from ..errors import UsageError, nearest
+from . import places
 from .base import ALL
 
 if TYPE_CHECKING:
@@ -65,16 +65,16 @@ def entry(corpus: Corpus, text: str, *, measured: Sequence[str] = (), stage: Com
     elif below is None and text in decisions:
         below, name = "decisions", text
     if below == "probes":
-        return Entry(name, str(corpus.path / "probes" / name), f"probe {name}")
+        return Entry(name, own_place(corpus, f"probes/{name}"), f"probe {name}")
     if below == ALL:
-        return Entry(ALL, str(corpus.path), "every pair with an image", {"decision": None} | given)
+        return Entry(ALL, own_place(corpus), "every pair with an image", {"decision": None} | given)
     if below == "decisions":
-        kept, pairs = str(corpus.path / "decisions" / name), {"decision": name} | given
+        kept, pairs = own_place(corpus, f"decisions/{name}"), {"decision": name} | given
         return Entry(name, kept, f"decision {name}", pairs, RANDOM if _is_drawn(corpus, name) else NONE)
     found = _elsewhere(corpus, text)
     if found is None:
         raise UsageError(
-            f"no arm {text!r}: no probe or decision of {corpus.path}, and no folder",
+            f"no arm {text!r}: no probe or decision of {corpus.place}, and no folder",
             nearest(text, {*probes, *decisions, *measured, ALL}),
         )
     return found
@@ -85,43 +85,56 @@ def _own_layer(corpus: Corpus, text: str) -> tuple[str | None, str]:
     below, _, name = text.partition("/")
     if below in ("probes", "decisions") and name in corpus.layers(below):
         return below, name
-    place = Path(os.path.abspath(text))
-    own = Path(os.path.abspath(corpus.path))
-    if place == own and (own / FILE).exists():
-        return ALL, ALL
-    if place.parent.parent == own and place.parent.name in ("probes", "decisions"):
-        return place.parent.name, place.name
+    place = places.absolute(text)
+    for own in dict.fromkeys((os.path.abspath(corpus.path), places.absolute(corpus.place))):
+        if place == own and corpus.file(FILE).exists():
+            return ALL, ALL
+        below, _, name = place.removeprefix(f"{own}/").partition("/")
+        if place.startswith(f"{own}/") and below in ("probes", "decisions") and name and "/" not in name:
+            return below, name
     return None, text
+
+
+def own_place(corpus: Corpus, layer: str = "") -> str:
+    """What stats keep of the corpus, or of a layer of it, so that it can move: a path, which they make relative, or in
+    a store its name."""
+    return str(corpus.root / layer) if corpus.root is not None else layer or ALL
 
 
 def _elsewhere(corpus: Corpus, text: str) -> Entry | None:
     """Another corpus, or a folder of tars."""
     folder, mark, decision = text.rpartition("#")
-    if mark and (Path(folder) / FILE).exists():
-        other = Corpus.open(Path(folder))
+    if mark and places.is_corpus(folder):
+        other = places.opened(folder)
         if decision not in other.layers("decisions"):
             raise UsageError(f"no decision {decision} in {folder}", nearest(decision, other.layers("decisions")))
-        words, place = f"decision {decision} of {_called(Path(folder))}", f"{os.path.abspath(folder)}#{decision}"
-        return Entry(f"{_called(Path(folder))}-{decision}", place, words, {"on": (place,)})
-    path = Path(text)
-    if (path / FILE).exists():
-        place = os.path.abspath(path)
-        return Entry(_called(path), place, f"every pair of {_called(path)}", {"on": (place,)})
-    if not path.is_dir() and (os.sep not in text or text.startswith(("probes/", "decisions/"))):
+        words, place = f"decision {decision} of {_called(folder)}", f"{places.absolute(folder)}#{decision}"
+        return Entry(f"{_called(folder)}-{decision}", place, words, {"on": (place,)})
+    if places.is_corpus(text):
+        place = places.absolute(text)
+        return Entry(_called(text), place, f"every pair of {_called(text)}", {"on": (place,)})
+    if not os.path.isdir(text) and (os.sep not in text or text.startswith(("probes/", "decisions/"))):
         return None  # else an earlier step of the plan may write it
-    return Entry(_called(path), os.path.normpath(text), f"export {_called(path)}", {"on": (str(_of_tars(path)),)})
+    kept = text if places.is_url(text) else os.path.normpath(text)
+    return Entry(_called(text), kept, f"export {_called(text)}", {"on": (_of_tars(text),)})
 
 
-def _of_tars(folder: Path) -> Path:
+def _of_tars(folder: str) -> str:
     """The folder with the tars: of an export what is trained on."""
-    if any(folder.glob("[!.]*.tar")):
-        return folder
-    return next((folder / name for name in _TRAIN if (folder / name).is_dir()), folder)
+    layer = places.export(folder)
+    if layer.names("*.tar"):
+        return places.normal(folder)
+    inside = places.folders(layer) if places.is_url(folder) else [name for name in _TRAIN if _is_folder(folder, name)]
+    return next((places.below(folder, name) for name in _TRAIN if name in inside), places.normal(folder))
 
 
-def _called(path: Path) -> str:
-    whole = Path(os.path.abspath(path))
-    name = whole.parent.name if whole.name in _TRAIN else whole.name
+def _is_folder(folder: str, name: str) -> bool:
+    return os.path.isdir(os.path.join(folder, name))
+
+
+def _called(text: str) -> str:
+    *_, above, name = ("", *places.parts(places.absolute(text)))
+    name = above if name in _TRAIN else name
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "arm"
 
 

@@ -212,7 +212,7 @@ def _with_average(
             if tuple(told["tasks"]) != tasks:
                 raise CorpusError(
                     f"the averages of {arm} and {found.entries[0].name} are of other tasks",
-                    f"measure both again: `vlcorpus evaluate {corpus.path} SUITE`",
+                    f"measure both again: `vlcorpus evaluate {corpus.place} SUITE`",
                 )
             run[AVERAGE] = float(told["value"])
         seeds = list(runs)

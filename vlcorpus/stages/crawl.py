@@ -15,13 +15,13 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import spec
 from ..corpus import Corpus, Layer
 from ..errors import SourceError, UsageError
 from ..spec import setting
+from . import places
 from .base import Stage, Tell, UnitCommit, Work
 from .content import digest_of
 from .network import Network
@@ -166,9 +166,11 @@ class Crawl(Network):
     @cached_property
     def choosing(self) -> dict[str, str]:
         """Digests of what else decides on rows."""
-        found = {"match": digest_of(Path(self.match))} if self.match is not None else {}
+        found = {}
+        if self.match is not None:
+            found["match"] = digest_of(places.fetched(self.match, "--match", places.A_FILE))
         for path in self.against:
-            found[f"against/{Path(path).resolve().name}"] = Corpus.open(Path(path)).layer("candidates").digest_all()
+            found[f"against/{places.name(path)}"] = places.opened(path).layer("candidates").digest_all()
         return found
 
     @cached_property
@@ -254,7 +256,7 @@ class Crawl(Network):
                 tell=tell,
                 max_texts_per_image=self.max_texts_per_image,
                 max_images_per_text=self.max_images_per_text,
-                against=[Path(path) for path in self.against],
+                against=self.against,
             )
             # A crawl that ran out of time is not done: the same command goes on.
             inputs = self.inputs(corpus, unit) | ({"ended": ended} if ended == "max_seconds" else {})

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ..corpus import Corpus, Layer
 from ..errors import CorpusError, UsageError
+from ..io import attempt
 from .base import UnitCommit
 from .columns import Catalogue
 
@@ -61,6 +62,7 @@ class Deciding:
     def read(self, names: Sequence[str], shards: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """The rows of every shard, with these columns."""
         for shard in self.known.shards() if shards is None else shards:
+            attempt.end_if_asked()
             yield self.known.read(shard, names)
 
     def resolve(self, shards: Sequence[str] | None = None) -> Resolved:
@@ -70,10 +72,11 @@ class Deciding:
         return resolve(self.ready, lambda names: self.read(names, shards), self.missing)
 
     def decide(self, resolved: Resolved, shard: str) -> tuple[pa.Array, Decision]:
-        """The uids of a shard's pairs, and what is decided of each."""
+        """The uids of a shard's pairs, and what is decided of each. Stopped where the process is asked to end."""
         from ..scores.decide import decide
         from ..scores.prepared import uids_of
 
+        attempt.end_if_asked()
         rows = self.known.read(shard, self.ready.columns)
         return uids_of(rows), decide(self.ready, resolved, rows, self.missing)
 

@@ -22,7 +22,7 @@ from .. import spec
 from ..corpus import Corpus
 from ..errors import CorpusError, UsageError, VlcorpusError
 from ..spec import setting
-from .base import Tell, UnitCommit, Work
+from .base import Tell, UnitCommit, Work, calm
 from .content import digest_of
 from .network import Network
 
@@ -44,6 +44,7 @@ class Download(Network):
     name = "download"
     makes = "shards"
     follows = "candidates"
+    copies = False
     libraries = ("pillow", "opencv-python-headless", "pycurl", "img2dataset")
     version = 2
 
@@ -118,9 +119,6 @@ class Download(Network):
     max_disk: int | None = setting(
         None, help="Stop when shards/ has this size; the same command goes on.", unit="bytes", least=1, result=False
     )
-    shard_range: str | None = setting(
-        None, help="The part i/n of the shards, i from 1 to n: for several machines on one corpus.", result=False
-    )
 
     @property
     def at_once(self) -> int:  # type: ignore[override]
@@ -128,13 +126,6 @@ class Download(Network):
 
     def wanted(self) -> tuple[str, ...]:
         return (f"decisions/{self.decision}",) if self.decision is not None else ()
-
-    def units(self, corpus: Corpus) -> list[str]:
-        every = list(super().units(corpus))
-        if self.shard_range is None:
-            return every
-        own, parts = self._part()
-        return every[own - 1 :: parts]
 
     def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
         found = super().inputs(corpus, unit)
@@ -156,9 +147,9 @@ class Download(Network):
         return self._retried().any_of(stats["status_dict"])
 
     def tidy(self, corpus: Corpus, unit: str) -> None:
-        from ..io.journal import discard
+        from .unfinished import discard
 
-        discard(corpus.layer("shards").folder, unit)
+        discard(corpus.layer("shards"), unit)
 
     def check(self, corpus: Corpus) -> None:
         from ..images import blocklist
@@ -167,8 +158,6 @@ class Download(Network):
         self.image_settings()
         self._retried().check()
         blocklist.read(_paths(self.blocklist), _paths(self.blocklist_pdq))
-        if self.shard_range is not None:
-            self._part()
         if self.verify_hash and (len(self.verify_hash) != 2 or self.verify_hash[1] not in ("md5", "sha256", "sha512")):
             raise UsageError(
                 f"verify_hash {' '.join(self.verify_hash)!r} is no column and kind", "as: --verify-hash COLUMN md5"
@@ -179,12 +168,6 @@ class Download(Network):
             from .engine_img2dataset import check
 
             check(self)
-
-    def _part(self) -> tuple[int, int]:
-        own, slash, parts = (self.shard_range or "").partition("/")
-        if slash and own.isdecimal() and parts.isdecimal() and 1 <= int(own) <= int(parts):
-            return int(own), int(parts)
-        raise UsageError(f"shard_range {self.shard_range!r} is no part", "give i/n with i from 1 to n, as 2/8")
 
     def _retried(self) -> Retried:
         from .retrying import Retried
@@ -239,7 +222,9 @@ class Download(Network):
                         self._refuse_more(corpus)
 
             commit = UnitCommit(self, corpus, made, unit)
-            shards.write(commit, corpus, unit, rows, make, tell, refused=self.refused(corpus, unit, rows), known=known)
+            refused = self.refused(corpus, unit, rows)
+            # Not ended by what it tells: the fetcher ends it, when what it had asked for has come and is kept.
+            shards.write(commit, corpus, unit, rows, make, calm(tell), refused=refused, known=known)
 
         return download
 
@@ -257,7 +242,8 @@ class Download(Network):
         """Raises where shards/ has become as large as it may."""
         if self.max_disk is None:
             return
-        used = sum(path.stat().st_size for path in self.layer(corpus).folder.glob("*") if path.is_file())
+        layer = self.layer(corpus)
+        used = sum(layer.size(name) or 0 for name in layer.names())
         if used >= self.max_disk:
             raise VlcorpusError(
                 f"paused: shards/ holds {used:,} bytes, and --max-disk is {self.max_disk:,}",

@@ -7,7 +7,8 @@
 
 Row r of img_emb_NNNNN.npy, text_emb_NNNNN.npy and metadata_NNNNN.parquet is the same pair. An image is decoded and
 encoded once however many captions it has. Pictures are decoded by threads while the device computes; the stats say
-which of the two waited. Vectors only: `score` owns the cosine.
+which of the two waited. Vectors only: `score` owns the cosine. The vectors of each batch are in a journal at once, so
+that a run that is killed goes on from there.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from typing import Any, ClassVar
 
 from ..corpus import Corpus, Layer
 from ..spec import setting
-from . import models
-from .base import Stage, Tell, Work
+from . import models, unfinished
+from .base import Needs, Stage, Tell, Work, on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +70,17 @@ class Embed(Stage):
             return ()
         return ("embed: every worker loads the model onto every device; --workers 1 with more --loaders is often best",)
 
+    def tidy(self, corpus: Corpus, unit: str) -> None:
+        unfinished.discard(self.layer(corpus), unit)
+
+    def takes(self) -> Needs:
+        return on(self.device)
+
     def open(self, corpus: Corpus) -> Work:
         import numpy as np
 
         from ..io import table, vectors
+        from ..io.blocks import Blocks
         from . import encoding
 
         model = encoding.opened(
@@ -86,21 +94,24 @@ class Embed(Stage):
 
         def embed(unit: str, tell: Tell) -> None:
             commit = self.commit(corpus, unit)  # it counts the time from here
-            found = model.shard(corpus, unit, tell)
-            about = [_about(row) for row in found.rows]
-            with commit:
-                vectors.write(commit, f"img_emb/img_emb_{unit}.npy", found.image_ND.astype(np.float16))
-                vectors.write(commit, f"text_emb/text_emb_{unit}.npy", found.text_ND.astype(np.float16))
-                name = f"metadata/metadata_{unit}.parquet"
-                table.write(commit, name, table.columns(about, "embeddings-metadata"), "embeddings-metadata")
-                commit.finish(
-                    seen=len(about),
-                    kept=len(about),
-                    model=model.slug,
-                    encoder=model.about,
-                    dimension=model.dimension,
-                    **found.about,
-                )
+            layer, mark = self.layer(corpus), f"{commit.fingerprint} {model.device}"
+            with Blocks(unfinished.journal(layer, unit, mark)) as blocks:
+                found = model.shard(corpus, unit, tell, kept=blocks)
+                about = [_about(row) for row in found.rows]
+                with commit:
+                    vectors.write(commit, f"img_emb/img_emb_{unit}.npy", found.image_ND.astype(np.float16))
+                    vectors.write(commit, f"text_emb/text_emb_{unit}.npy", found.text_ND.astype(np.float16))
+                    name = f"metadata/metadata_{unit}.parquet"
+                    table.write(commit, name, table.columns(about, "embeddings-metadata"), "embeddings-metadata")
+                    commit.finish(
+                        seen=len(about),
+                        kept=len(about),
+                        model=model.slug,
+                        encoder=model.about,
+                        dimension=model.dimension,
+                        **found.about,
+                    )
+                blocks.remove()
 
         return embed
 

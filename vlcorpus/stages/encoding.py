@@ -2,6 +2,7 @@
 
     model = encoding.opened(reference, devices="cuda", precision="fp32", batch_size=256, loaders=None, threads=1)
     found = model.shard(corpus, "00000", tell)         found.rows, found.image_ND, found.text_ND, found.waits
+    found = model.shard(corpus, "00000", tell, kept=blocks)        the same, from where an earlier run stood (io.blocks)
 
 A picture is read from its shard's tar, decoded as `images.decode` has it, made as large as the model wants it and
 handed on as bytes; several captions share it. Threads do this while the device computes (clip/stream.py).
@@ -20,9 +21,11 @@ from .base import Tell
 if TYPE_CHECKING:
     from ..clip.encoder import Encoder
     from ..clip.stream import Waits
+    from ..io.blocks import Blocks
 
 _COLUMNS = ("uid", "key", "image_key", "caption", "url", "width", "height")
 _CUDA_LOADERS = 8
+IMAGE, TEXT = "image", "text"  # sides of what is kept
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,11 @@ class Model:
         return self.encoders[0].dimension
 
     @property
+    def device(self) -> str:
+        """What kind its devices are: vectors of one unit are all of one kind."""
+        return self.encoders[0].device.type
+
+    @property
     def about(self) -> dict[str, Any]:
         """What made the vectors: digest of the weights, preprocessing, arithmetic."""
         card, encoder = self.encoders[0].card, self.encoders[0]
@@ -83,9 +91,19 @@ class Model:
             "precision": encoder.precision,
         }
 
-    def shard(self, corpus: Corpus, shard: str, tell: Tell, *, mirrored: bool = False, texts: bool = True) -> Encoded:
-        """The pairs of a shard whose image is there. mirrored: pictures with left and right changed. CorpusError where
-        table and tar disagree or a picture does not decode."""
+    def shard(
+        self,
+        corpus: Corpus,
+        shard: str,
+        tell: Tell,
+        *,
+        mirrored: bool = False,
+        texts: bool = True,
+        kept: Blocks | None = None,
+    ) -> Encoded:
+        """The pairs of a shard whose image is there. mirrored: pictures with left and right changed. kept: takes the
+        vectors of each batch as they come, and gives those that are there already: in float16, so that all are to be
+        stored so. CorpusError where table and tar disagree or a picture does not decode."""
         import contextlib
 
         from ..clip import stream
@@ -94,12 +112,29 @@ class Model:
         waits = stream.Waits()
         with contextlib.ExitStack() as stack:
             stack.enter_context(stream.compute_threads(self.threads))
-            told = stack.enter_context(stream.Texts([row["caption"] for row in rows], self.encoders)) if texts else None
-            image_ND = self._images(corpus, shard, rows, tell, waits, mirrored)
-            return Encoded(rows, image_ND, told.rows() if told is not None else None, waits)
+            told = None
+            if texts:
+                done = kept.of(TEXT) if kept is not None else ()
+                told = stream.Texts([row["caption"] for row in rows], self.encoders, done=done)
+                stack.enter_context(told)
+            image_ND = self._images(corpus, shard, rows, tell, waits, mirrored, kept)
+
+            def keep(vectors: Any) -> None:
+                if kept is not None:
+                    kept.add(TEXT, vectors)
+                tell(len(rows), len(rows))
+
+            return Encoded(rows, image_ND, told.rows(keep) if told is not None else None, waits)
 
     def _images(
-        self, corpus: Corpus, shard: str, rows: list[dict[str, Any]], tell: Tell, waits: Waits, mirrored: bool
+        self,
+        corpus: Corpus,
+        shard: str,
+        rows: list[dict[str, Any]],
+        tell: Tell,
+        waits: Waits,
+        mirrored: bool,
+        kept: Blocks | None,
     ) -> Any:
         import numpy as np
 
@@ -109,8 +144,11 @@ class Model:
         first = [n for n, row in enumerate(rows) if not n or row["image_key"] != rows[n - 1]["image_key"]]
         keys = [rows[n]["image_key"] for n in first]
         encoder = self.encoders[0]
+        distinct = [np.zeros((0, self.dimension), np.float32)]
+        distinct += [vectors.astype(np.float32) for vectors in (kept.of(IMAGE) if kept is not None else ())]
+        waits.images = sum(map(len, distinct))
         batches = stream.images(
-            pictures(corpus, shard, keys),
+            pictures(corpus, shard, keys[waits.images :]),
             lambda picture, square: encoder.preprocess_into(decoded(corpus, picture), square),
             self.encoders,
             batch_size=encoder.block * -(-self.batch_size // encoder.block),
@@ -118,9 +156,10 @@ class Model:
             waits=waits,
             mirrored=mirrored,
         )
-        distinct = [np.zeros((0, self.dimension), np.float32)]
         for vectors in batches:
             distinct.append(vectors)
+            if kept is not None:
+                kept.add(IMAGE, vectors)
             seen = first[waits.images] if waits.images < len(first) else len(rows)
             tell(seen, seen, lambda: {"waits": milliseconds(waits)})
         captions = np.diff([*first, len(rows)])

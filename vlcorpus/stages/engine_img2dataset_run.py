@@ -27,6 +27,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..io import attempt
+
 if TYPE_CHECKING:
     from .engine_img2dataset import Img2DatasetSettings
 
@@ -94,6 +96,7 @@ def wait(process: subprocess.Popen[bytes], out: Path, silence: float) -> bool:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(min(_POLL_SECONDS, silence))
             return True
+        attempt.end_if_asked()
         now = _size(out)
         if now != size:
             size, since = now, time.monotonic()

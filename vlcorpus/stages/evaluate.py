@@ -16,14 +16,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..corpus import Corpus, Layer
 from ..errors import CorpusError, SourceError, UsageError
 from ..spec import setting
-from . import models
-from .base import Stage, Tell, Work
+from . import models, places
+from .base import Needs, Stage, Tell, Work, on
 from .suites import opened
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class Evaluate(Stage):
 
     def suite_name(self) -> str:
         """The name of the suite's file or folder; the folder's of a file called suite.yaml."""
-        path = Path(self.suite)
+        path = places.here(self.suite, "a suite", "a file or a folder")
         if path.is_dir():
             whole = path.resolve()
             name = whole.parent.name if whole.name in _SPLITS else whole.name
@@ -82,7 +81,7 @@ class Evaluate(Stage):
         return tuple(dict.fromkeys([*named, *own])) if named or self.models else ("probes",)
 
     def check(self, corpus: Corpus) -> None:
-        if self.root is not None and not Path(self.root).is_dir():
+        if self.root is not None and not places.here(self.root, "--root").is_dir():
             raise SourceError(f"no folder {self.root}", "name the folder with the suite's pictures")
         opened(self.suite, self.root)
 
@@ -103,12 +102,15 @@ class Evaluate(Stage):
         known = corpus.layers("probes")
         missing = [probe for probe in self.probes if probe not in known]
         if missing:
-            raise UsageError(f"no probe {missing[0]!r} in {corpus.path}", f"there are: {', '.join(known) or 'none'}")
+            raise UsageError(f"no probe {missing[0]!r} in {corpus.place}", f"there are: {', '.join(known) or 'none'}")
         return self.probes if self.probes or self.models else known
 
     def _references(self, corpus: Corpus) -> dict[str, str]:
         """Unit to reference of each model that is no probe to be measured by its name."""
         return {f"{models.slug(corpus, model)}.seed-0": models.reference(corpus, model) for model in self.models}
+
+    def takes(self) -> Needs:
+        return on(self.device)
 
     def open(self, corpus: Corpus) -> Work:
         from ..clip.model import load
@@ -127,7 +129,7 @@ class Evaluate(Stage):
         def evaluate(unit: str, tell: Tell) -> None:
             named = self._references(corpus).get(unit)
             layer, seed = _place(corpus, unit)
-            encoder = load(named if named is not None else str(layer.path(seed)), device=self.device)
+            encoder = load(named if named is not None else str(models.fetched(layer, seed)), device=self.device)
             prepared = json.dumps([encoder.image_size, encoder.card.preprocessing], sort_keys=True)
             results = run_suite(encoder, suite, rgb, seen=seen, key=prepared)
             about = told(results) | {"model": encoder.slug}

@@ -16,20 +16,19 @@ its key.json and, as text, in the table.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..corpus import Corpus, Layer
 from ..errors import UsageError
-from ..io.commit import TEMPORARY, claimed
+from ..io.places import protocol
 from ..spec import setting, values_of
 from . import export_formats as formats
-from . import export_lists, export_samples, takedowns
+from . import export_lists, export_samples, places, takedowns
 from .base import ALL, Stage, Tell, UnitCommit, Work
 from .export_samples import SIMILARITY
+from .sharing import share
 
 Sizes = dict[str, dict[str, int]]  # split -> file -> samples, rows or entries
 
@@ -41,7 +40,7 @@ class Export(Stage):
     name = "export"
     makes = "out:"
 
-    out: str = setting(help="Folder to write to.", positional=True, result=False, path=True)
+    out: str = setting(help="Folder or address in a store to write to.", positional=True, result=False, path=True)
     decision: str | None = setting(None, help="Decision whose kept pairs are written; all pairs if not given.")
     duplicates: str | None = setting(None, help="Grouping of which one pair each is written; none: all of them.")
     split: str | None = setting(None, help="Split that makes the subfolders; none: one folder `all`.")
@@ -70,7 +69,7 @@ class Export(Stage):
         return self.output_format in formats.LISTS
 
     def made(self) -> str:
-        return f"out:{Path(self.out)}"
+        return f"out:{places.normal(self.out)}"
 
     def wanted(self) -> tuple[str, ...]:
         names = ["candidates" if self._listed else "shards"]
@@ -93,17 +92,16 @@ class Export(Stage):
         return super().inputs(corpus, unit) | found | takedowns.inputs(corpus)
 
     def check(self, corpus: Corpus) -> None:
-        out = Path(self.out)
-        if "://" in self.out:
-            raise UsageError(f"{self.out} is a URL; exports are written to folders", "name a folder")
-        if out.resolve() == corpus.path.resolve():
-            raise UsageError(f"{out} is the corpus itself", "name a new folder")
+        if protocol(self.out) in ("http", "https"):
+            raise UsageError(f"{self.out} is a URL of the web", "name a folder, or an address as s3://bucket/out")
+        if places.same(self.out, corpus.place):
+            raise UsageError(f"{places.normal(self.out)} is the corpus itself", "name a new folder")
         if self.uids is not None and self.output_format != formats.UIDS:
             raise UsageError("--uids is of lists of uids", "add --output-format uids, or leave --uids away")
         layer = self.layer(corpus)
-        ours = layer.stats(ALL) is not None or claimed(out, layer.marker(ALL))
-        if out.is_dir() and any(out.iterdir()) and not ours:
-            raise UsageError(f"{out} is not empty and is no export", "name a new folder")
+        ours = layer.stats(ALL) is not None or layer.claimed(ALL)
+        if not ours and not places.is_empty(layer):
+            raise UsageError(f"{places.normal(self.out)} is not empty and is no export", "name a new folder")
 
     def open(self, corpus: Corpus) -> Work:
         def export(unit: str, tell: Tell) -> None:
@@ -122,19 +120,30 @@ class Export(Stage):
         taken = export_samples.choose(corpus, self._choice(), repeat=self.repeat, seed=self.seed)
         written = 0
         sizes: Sizes = {}
+        resumes = layer.claimed(unit)
         with UnitCommit(self, corpus, layer, unit, inputs, claim=True) as commit:
             shards = {split: -(-taken.samples(split) // self.shard_rows) for split in taken.parts}
-            _forget_others(layer.folder, shards)
+            _forget_others(layer, shards)
             endings = export_samples.endings_of(corpus, taken) if self.output_format == formats.PARQUET else ()
             for split, parts in sorted(taken.parts.items()):
-                sizes[split] = export_samples.write(
-                    self, corpus, layer, split, parts, inputs,
-                    format=self.output_format, shard_rows=self.shard_rows, endings=endings, tell=tell, before=written,
+                jobs = export_samples.Jobs(
+                    split, parts, inputs,
+                    digits=corpus.digits, shard_rows=self.shard_rows, endings=endings, resumes=resumes,
                 )  # fmt: skip
-                written += taken.samples(split)
+                sizes[split] = {}
+                for number, held in enumerate(share(self, corpus, "write_shard", jobs)):
+                    sizes[split][held] = jobs.samples(number)
+                    written += jobs.samples(number)
+                    tell(written, written)
+                formats.write_sizes(layer.below(split), sizes[split])
             _describe(commit, corpus, layer, sizes, self.output_format)
             seen = taken.pairs + taken.left.total()
             commit.finish(seen=seen, kept=taken.pairs, rejected=taken.left, samples=written, splits=sizes)
+
+    def write_shard(self, corpus: Corpus, job: export_samples.Job) -> str:
+        """A part of the work: one shard of a split."""
+        folder = self.layer(corpus).below(job.split)
+        return export_samples.write(self, corpus, folder, job, format=self.output_format, shard_rows=self.shard_rows)
 
     def _write_lists(self, corpus: Corpus, layer: Layer, unit: str, inputs: dict[str, str], tell: Tell) -> None:
         from .subsets import Chosen
@@ -150,42 +159,37 @@ class Export(Stage):
                 made = export_lists.write_uids(lists, chosen)
             else:
                 made = export_lists.write_urls(lists, chosen())
-            _forget_others(layer.folder, {split: len(files) for split, files in made.sizes.items()})
+            _forget_others(layer, {split: len(files) for split, files in made.sizes.items()})
             _describe(commit, corpus, layer, made.sizes, self.output_format, made.about)
             seen = made.kept + made.rejected.total()
             commit.finish(seen=seen, kept=made.kept, rejected=made.rejected, splits=made.sizes, **made.about)
 
 
-def _forget_others(out: Path, shards: Mapping[str, int]) -> None:
+def _forget_others(out: Layer, shards: Mapping[str, int]) -> None:
     """Remove what an earlier export wrote and this one, with so many shards of each split, does not write over."""
     for split in _splits(out):
-        _forget(Layer(split, out / split), shards=shards.get(split, 0))
+        _forget(out.below(split), shards=shards.get(split, 0))
 
 
-def _splits(out: Path) -> list[str]:
+def _splits(out: Layer) -> list[str]:
     """The subfolders in which an export has committed shards."""
     found = []
-    for folder in sorted(each for each in out.iterdir() if each.is_dir()) if out.is_dir() else ():
-        layer = Layer(folder.name, folder)
+    for name in places.folders(out):
+        layer = out.below(name)
         if any((layer.stats(unit) or {}).get("stage") == Export.name for unit in layer.units()[:1]):
-            found.append(folder.name)
+            found.append(name)
     return found
 
 
 def _forget(folder: Layer, *, shards: int) -> None:
     """Remove the shards of an earlier, larger export that this one, with so many, does not write over."""
     if not shards:
-        folder.path("sizes.json").unlink(missing_ok=True)
-    found = {path.stem for path in folder.folder.glob("[0-9]*") if path.stem.isdigit()}
-    for shard in sorted(each for each in found if int(each) >= shards):
-        formats.clear(folder.folder, shard)
+        folder.remove("sizes.json")
+    for shard in sorted(each for each in places.stems(folder) if each.isdigit() and int(each) >= shards):
+        formats.clear(folder, shard)
         for name in (f"{shard}.parquet", folder.marker(shard)):
-            folder.path(name).unlink(missing_ok=True)
-    for path in folder.folder.glob(TEMPORARY + "*"):  # of a shard that a killed export was at
-        path.unlink()
-    if not shards:
-        with contextlib.suppress(OSError):  # somebody else's files are in it
-            folder.folder.rmdir()
+            folder.remove(name)
+    places.sweep(folder, gone=not shards)  # of a shard that a killed export was at
 
 
 def _describe(
@@ -202,7 +206,7 @@ def _describe(
     shards = []
     endings: set[str] = set()
     for split, counts in sorted(sizes.items()):
-        folder = Layer(split, layer.folder / split)
+        folder = layer.below(split)
         for name in sorted(counts):
             stats = folder.stats(name.partition(".")[0])
             assert stats is not None

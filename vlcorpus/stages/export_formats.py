@@ -1,9 +1,9 @@
 """How an exported shard lies on disk: as a tar, as files, or whole in its table.
 
-    write(commit, "00000", samples, format="webdataset")    00000.tar, 00000.parquet
-    write(commit, "00000", samples, format="files")         00000/000000000.jpg .txt .json …, 00000.parquet
-    write(commit, "00000", samples, format="parquet", endings=("jpg", "png"))
-                                                            00000.parquet with the columns `jpg` and `png`
+    write(commit, layer, "00000", samples, format="webdataset")    00000.tar, 00000.parquet
+    write(commit, layer, "00000", samples, format="files")         00000/000000000.jpg .txt .json …, 00000.parquet
+    write(commit, layer, "00000", samples, format="parquet", endings=("jpg", "png"))
+                                                                   00000.parquet with the columns `jpg` and `png`
 
 Two more hold no images and are written by export_lists.py: `uids` (00000.npy) and `urls` (00000.parquet).
 
@@ -18,13 +18,15 @@ time, and 4 MB of stats, which list them. Choose `files` for what is to be looke
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..corpus import Layer
 from ..io.commit import TEMPORARY, Commit, Sink, explained, sync_folder
+from . import places
 
 WEBDATASET, FILES, PARQUET, UIDS, URLS = FORMATS = ("webdataset", "files", "parquet", "uids", "urls")
 LISTS = (UIDS, URLS)  # no images, so of candidates, too
@@ -65,13 +67,19 @@ def format_of(stats: Mapping[str, Any] | None) -> str:
 
 
 def write(
-    commit: Commit, shard: str, samples: Iterator[Sample], *, format: str, endings: Sequence[str] = ()
+    commit: Commit,
+    layer: Layer,
+    shard: str,
+    samples: Iterator[Sample],
+    *,
+    format: str,
+    endings: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Write a shard's outputs. Returns the endings of its images, sorted.
 
     endings: of `parquet`, the image columns of its table; at least those of its samples.
     """
-    clear(commit.folder, shard, but=format)
+    clear(layer, shard, but=format)
     if format == PARQUET:
         return _write_parquet(commit, shard, samples, endings)
     rows: list[Mapping[str, Any]] = []
@@ -85,22 +93,24 @@ def write(
     return tuple(sorted(found))
 
 
-def clear(folder: Path, shard: str, *, but: str | None = None) -> None:
+def clear(layer: Layer, shard: str, *, but: str | None = None) -> None:
     """Remove the images of a shard that was written in another format than `but`, and what a killed run left of its
     files; the files of an earlier run, too, as they may be others. A table is left to who writes over it."""
     if but == UIDS:
-        (folder / f"{shard}.parquet").unlink(missing_ok=True)
+        layer.remove(f"{shard}.parquet")
     for format in (WEBDATASET, UIDS):
         if but != format:
-            (folder / holder(shard, format)).unlink(missing_ok=True)
-    within = folder / holder(shard, FILES)
-    if within.is_dir():
-        for path in within.iterdir():
-            own = path.name.startswith(shard) and _MEMBER.fullmatch(path.name)
-            if own or path.name.startswith(TEMPORARY):
-                path.unlink()
-        with suppress(OSError):  # somebody else's files are in it
-            within.rmdir()
+            layer.remove(holder(shard, format))
+    within = layer.below(holder(shard, FILES))
+    for name in within.names():
+        if name.startswith(shard) and _MEMBER.fullmatch(name):
+            within.remove(name)
+    places.sweep(within, gone=True)
+
+
+def write_sizes(layer: Layer, sizes: Mapping[str, int]) -> None:
+    """The counts that open_clip asks for, beside the shards of a split."""
+    layer.write("sizes.json", (json.dumps(sizes, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def _write_tar(commit: Commit, shard: str, samples: Iterator[Sample]) -> Iterator[Sample]:

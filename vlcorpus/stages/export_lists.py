@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..corpus import Corpus, Layer
 from ..errors import UsageError
-from ..io.commit import write_json
 from . import export_formats as formats
 from .base import Stage, Tell, UnitCommit
 from .export_samples import NOT_DRAWN, SIMILARITY
@@ -65,7 +64,7 @@ class Lists:
     tell: Tell
 
     def folder(self, split: str) -> Layer:
-        return Layer(f"{self.layer.name}/{split}", self.layer.folder / split)
+        return self.layer.below(split)
 
     def commit(self, split: str, number: int) -> UnitCommit:
         shard = f"{number:0{self.corpus.digits}d}"
@@ -108,7 +107,7 @@ def _uids(lists: Lists, chosen: Chosen, kind: str) -> Outcome:
         for split, gathering in sorted(gathered.items()):
             listed = gathering.arrange()
             with lists.commit(split, UNIT) as commit:
-                formats.clear(commit.folder, commit.unit, but=formats.UIDS)
+                formats.clear(lists.folder(split), commit.unit, but=formats.UIDS)
                 name = formats.holder(commit.unit, formats.UIDS)
                 with commit.file(name) as sink:
                     gathering.write(sink)
@@ -117,7 +116,7 @@ def _uids(lists: Lists, chosen: Chosen, kind: str) -> Outcome:
             made.sizes[split] = {name: listed.entries}
             made.kept += listed.uids
             made.rejected[SAME_UID] += listed.merged
-            write_json(lists.folder(split).path("sizes.json"), made.sizes[split])
+            formats.write_sizes(lists.folder(split), made.sizes[split])
     made.about["entries"] = sum(sum(each.values()) for each in made.sizes.values())
     return made
 
@@ -183,7 +182,7 @@ def write_urls(lists: Lists, chosen: Chosen) -> Outcome:
     for split in sorted(waiting):
         cut(split, least=1)
         if split in made.sizes:
-            write_json(lists.folder(split).path("sizes.json"), made.sizes[split])
+            formats.write_sizes(lists.folder(split), made.sizes[split])
     made.sizes = dict(sorted(made.sizes.items()))
     return made
 
@@ -193,7 +192,7 @@ def _write_urls(lists: Lists, split: str, found: pa.Table, made: Outcome) -> Non
 
     sizes = made.sizes.setdefault(split, {})
     with lists.commit(split, len(sizes)) as commit:
-        formats.clear(commit.folder, commit.unit, but=formats.URLS)
+        formats.clear(lists.folder(split), commit.unit, but=formats.URLS)
         name = formats.holder(commit.unit, formats.URLS)
         varied = ("url", "caption", "uid", "given_uid", "sha256", "additional")
         table.write(commit, name, table.owned(found), formats.URL_TABLE, varied=varied)

@@ -2,7 +2,8 @@
 
     chosen = choose(corpus, Choice(decision="top"), tell, repeat=True, seed=0)
     chosen.parts["train"][0]           Part(shard="00000", numbers=[0, 3, 4], copies=[1, 1, 2], weights=[1., 1., 1.7])
-    write(stage, corpus, layer, "train", chosen.parts["train"], …)
+    jobs = Jobs("train", chosen.parts["train"], inputs, digits=5, shard_rows=10_000, endings=(), resumes=False)
+    write(stage, corpus, layer.below("train"), jobs[0], format="webdataset", shard_rows=10_000)
 
 A pair of weight 1.7 is written once, and once more with probability 0.7: copies of a pair stand together, and the key
 of each but the first ends in -1, -2, … .
@@ -11,16 +12,16 @@ of each but the first ends in -1, -2, … .
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import accumulate, chain, islice
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from ..corpus import Corpus, Layer
-from ..io.commit import write_json
 from . import export_formats as formats
-from .base import Stage, Tell, UnitCommit
+from .base import Stage, UnitCommit
 
 if TYPE_CHECKING:
     from .choice import Choice
@@ -88,36 +89,89 @@ def choose(corpus: Corpus, choice: Choice, *, repeat: bool, seed: int) -> Taken:
     return Taken(parts, left, pairs)
 
 
-def write(
-    stage: Stage,
-    corpus: Corpus,
-    layer: Layer,
-    split: str,
-    parts: Sequence[Part],
-    inputs: Mapping[str, str],
-    *,
-    format: str,
-    shard_rows: int,
-    endings: Sequence[str],
-    tell: Tell,
-    before: int,
-) -> dict[str, int]:
-    """Write a split's shards. Returns how many samples each file or folder holds."""
-    folder = Layer(f"{layer.name}/{split}", layer.folder / split)
-    coming = _written(corpus, parts)
-    similarity = similarity_of(corpus)
-    total = sum(sum(part.copies) for part in parts)
-    sizes: dict[str, int] = {}
-    for number, start in enumerate(range(0, total, shard_rows)):
-        shard = f"{number:0{corpus.digits}d}"
-        count = min(shard_rows, total - start)
-        with UnitCommit(stage, corpus, folder, shard, {**inputs, "split": split, "shard": shard}) as commit:
-            samples = _samples(islice(coming, count), shard, shard_rows, similarity, tell, before + start)
-            found = formats.write(commit, shard, samples, format=format, endings=endings)
-            commit.finish(seen=count, kept=count, endings=found)
-        sizes[formats.holder(shard, format)] = count
-    write_json(folder.path("sizes.json"), sizes)
-    return sizes
+class Job(NamedTuple):
+    """A shard to write: `samples` samples from the `first` of these parts on, of which `before` stand before them."""
+
+    split: str
+    shard: str
+    parts: Sequence[Part]
+    first: int
+    samples: int
+    inputs: Mapping[str, str]
+    endings: Sequence[str]
+    resumes: bool
+
+
+class Jobs(Sequence[Job]):
+    """The shards of a split, each made up when it is asked for. resumes: whether the export was begun before: shards
+    that are as they are to be, stay."""
+
+    def __init__(
+        self,
+        split: str,
+        parts: Sequence[Part],
+        inputs: Mapping[str, str],
+        *,
+        digits: int,
+        shard_rows: int,
+        endings: Sequence[str],
+        resumes: bool,
+    ) -> None:
+        self._split, self._parts, self._inputs = split, parts, inputs
+        self._digits, self._rows, self._endings, self._resumes = digits, shard_rows, endings, resumes
+        self._ends = list(accumulate(sum(part.copies) for part in parts))
+
+    def __len__(self) -> int:
+        return -(-self._ends[-1] // self._rows) if self._ends else 0
+
+    def samples(self, number: int) -> int:
+        """How many a shard has."""
+        return min(self._rows, self._ends[-1] - number * self._rows)
+
+    @overload
+    def __getitem__(self, number: int) -> Job: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[Job]: ...
+
+    def __getitem__(self, number: int | slice) -> Job | list[Job]:
+        if isinstance(number, slice):
+            return [self[each] for each in range(*number.indices(len(self)))]
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        start = number * self._rows
+        count = self.samples(number)
+        parts: list[Part] = []
+        first = 0
+        for place in range(bisect_right(self._ends, start), bisect_left(self._ends, start + count) + 1):
+            before = self._ends[place] - sum(self._parts[place].copies)
+            part, skipped = _between(self._parts[place], start - before, start + count - before)
+            first = first if parts else skipped
+            parts.append(part)
+        shard = f"{number:0{self._digits}d}"
+        return Job(self._split, shard, parts, first, count, self._inputs, self._endings, self._resumes)
+
+
+def _between(part: Part, start: int, end: int) -> tuple[Part, int]:
+    """The pairs of a part that its samples from start to end are of, and how many samples of the first stand before."""
+    ends = list(accumulate(part.copies))
+    low, high = bisect_right(ends, max(start, 0)), bisect_left(ends, min(end, ends[-1])) + 1
+    columns = (each[low:high] for each in (part.numbers, part.copies, part.weights, part.uids))
+    return Part(part.shard, *columns), max(start, 0) - (ends[low - 1] if low else 0)  # type: ignore[arg-type]
+
+
+def write(stage: Stage, corpus: Corpus, folder: Layer, job: Job, *, format: str, shard_rows: int) -> str:
+    """Write a shard. Returns the file or folder that holds its samples."""
+    about = {**job.inputs, "split": job.split, "shard": job.shard}
+    commit = UnitCommit(stage, corpus, folder, job.shard, about)
+    there = folder.stats(job.shard) if job.resumes else None
+    if there is None or there["fingerprint"] != commit.fingerprint:
+        with commit:
+            coming = islice(_written(corpus, job.parts, job.first), job.samples)
+            samples = _samples(coming, job.shard, shard_rows, similarity_of(corpus))
+            found = formats.write(commit, folder, job.shard, samples, format=format, endings=job.endings)
+            commit.finish(seen=job.samples, kept=job.samples, endings=found)
+    return formats.holder(job.shard, format)
 
 
 def endings_of(corpus: Corpus, taken: Taken) -> tuple[str, ...]:
@@ -137,30 +191,30 @@ def endings_of(corpus: Corpus, taken: Taken) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _written(corpus: Corpus, parts: Sequence[Part]) -> Iterator[Written]:
-    """The samples of a split, shard by shard, in order."""
+def _written(corpus: Corpus, parts: Sequence[Part], first: int) -> Iterator[Written]:
+    """The samples of a split from the first on, shard by shard, in order."""
     from .samples import same, stored
 
     for part in parts:
+        if first >= (samples := sum(part.copies)):
+            first -= samples
+            continue
         pairs = stored(corpus, part.shard, set(part.numbers))
         for pair, copies, weight, uid in zip(pairs, part.copies, part.weights, part.uids, strict=True):
             for copy in range(copies):
+                if first:
+                    first -= 1
+                    continue
                 yield Written(same(corpus, pair, uid), weight, copy)
 
 
 def _samples(
-    coming: Iterator[Written],
-    shard: str,
-    rows: int,
-    similarity: Callable[[Pair], float | None],
-    tell: Tell,
-    before: int,
+    coming: Iterator[Written], shard: str, rows: int, similarity: Callable[[Pair], float | None]
 ) -> Iterator[formats.Sample]:
     """Pairs as the samples of a shard."""
     for place, (pair, weight, copy) in enumerate(coming):
         about = about_of(pair, formats.key_of(shard, place, rows, copy), similarity(pair), weight)
         yield formats.Sample(about, pair.extension, members_of(pair, about))
-        tell(before + place + 1, before + place + 1)
 
 
 def similarity_of(corpus: Corpus) -> Callable[[Pair], float | None]:

@@ -25,14 +25,15 @@ from .. import expression
 from ..corpus import Corpus, Layer
 from ..errors import CorpusError, UsageError
 from ..spec import digest, setting
-from . import columns, deciding, models, scorers
-from .base import ALL, Stage, Tell, UnitCommit, Work
-from .before import before_of, begun_of, refuse_other_settings
+from . import columns, deciding, judging, models, scorers
+from .base import ALL, Stage, Tell, Work
+from .before import before_of, refuse_other_settings
 
 if TYPE_CHECKING:
     from ..scores.predicates import Predicate, Resolved, Weights
+    from ..scores.resolve import Found
     from .columns import Catalogue
-    from .deciding import Deciding
+    from .deciding import Deciding, Tally
 
 NORMSIM = "normsim"
 
@@ -196,17 +197,26 @@ class Filter(Stage):
     def open(self, corpus: Corpus) -> Work:
         def judge(unit: str, tell: Tell) -> None:
             inputs, before = self.inputs(corpus, unit), before_of(self.layer(corpus))
-            own = self.open_deciding(corpus)
-            _decide(self, corpus, own, self.resolved(corpus, own), inputs, before, tell)
+            judging.judge_all(self, corpus, self.open_deciding(corpus), inputs, before, tell)
 
         return judge
 
+    def look(self, corpus: Corpus, part: judging.Part) -> Found:
+        return judging.look(self, corpus, part)
+
+    def judge(self, corpus: Corpus, part: judging.Part) -> list[tuple[Tally, int]]:
+        return judging.judge(self, corpus, part)
+
     def open_deciding(self, corpus: Corpus) -> Deciding:
         """The predicates over today's corpus. UsageError where scores are of another model than is meant."""
-        own = self.deciding(corpus, self._like(corpus))
+        own = self.opened_deciding(corpus)
         layer = self.layer(corpus)
         self._check_models(corpus, own, layer, before_of(layer))
         return own
+
+    def opened_deciding(self, corpus: Corpus) -> Deciding:
+        """The same, of scores that were looked at already."""
+        return self.deciding(corpus, self._like(corpus))
 
     def resolved(self, corpus: Corpus, own: Deciding, shards: Sequence[str] | None = None) -> Resolved:
         """The cuts: those of last time where they are frozen, else those of the corpus, or of some of its shards."""
@@ -247,7 +257,7 @@ class Filter(Stage):
             return None
         stats = corpus.layer(f"decisions/{self.random_like}").stats(ALL)
         if stats is None and not known_later:
-            raise CorpusError(f"no decision {self.random_like} in {corpus.path}", "make it first")
+            raise CorpusError(f"no decision {self.random_like} in {corpus.place}", "make it first")
         return int(stats["kept"]) if stats is not None else 0
 
     def _check_models(self, corpus: Corpus, own: Deciding, layer: Layer, before: Mapping[str, Any] | None) -> None:
@@ -259,7 +269,7 @@ class Filter(Stage):
             if meant != similarity:
                 raise UsageError(
                     f"the similarities are those of {similarity}, not of {meant}",
-                    f"score again: `vlcorpus score {corpus.path} similarity --model {self.model}`",
+                    f"score again: `vlcorpus score {corpus.place} similarity --model {self.model}`",
                 )
         if not self.any_model:
             deciding.refuse_other_models(self.made_for, self._score, found)
@@ -268,38 +278,5 @@ class Filter(Stage):
             if column in found and found[column] != model:
                 raise UsageError(
                     f"{layer.name} was decided by the {column} of {model}, and now it is that of {found[column]}",
-                    f"thresholds of one model mean nothing to another: choose another name, or remove {layer.folder}",
+                    f"thresholds of one model mean nothing to another: choose another name, or remove {layer.place}",
                 )
-
-
-def _decide(
-    stage: Filter,
-    corpus: Corpus,
-    own: Deciding,
-    resolved: Resolved,
-    inputs: dict[str, str],
-    before: Mapping[str, Any] | None,
-    tell: Tell,
-) -> None:
-    """Judge every shard and commit what was decided of it, then the whole."""
-    layer, shards = stage.layer(corpus), own.known.shards()
-    about = own.about(resolved)
-    short = deciding.short(about)
-    begun = begun_of(layer, shards, inputs)
-    earlier = next(iter(begun.values())).get("predicates_before") if begun else (before or {}).get("predicates")
-    tally = deciding.Tally(len(resolved.predicates))
-    changed = 0
-    with UnitCommit(stage, corpus, layer, ALL, inputs) as commit:
-        for shard in shards:
-            uids, made = own.decide(resolved, shard)
-            part_tally = deciding.Tally.of(made)
-            turned = begun[shard].get("changed", 0) if shard in begun else deciding.changed(layer, shard, uids, made)
-            told: dict[str, Any] = {"predicates_before": deciding.short_cuts(earlier), "changed": turned}
-            with UnitCommit(stage, corpus, layer, shard, inputs | {"shard": shard}) as part:
-                deciding.write(part, shard, uids, made)
-                part.finish(**part_tally.counts(resolved), **short | part_tally.as_json() | told)
-            tally.add(part_tally)
-            changed += turned
-            tell(tally.seen, tally.kept)
-        told = {"predicates_before": earlier, "changed": changed}
-        commit.finish(**tally.counts(resolved), **about | tally.as_json() | told)

@@ -54,7 +54,7 @@ def gather(
     """
     if not corpus.layer("candidates").units():
         raise CorpusError(
-            f"there are no pairs in {corpus.path}", "import or crawl some first: `vlcorpus status CORPUS`"
+            f"there are no pairs in {corpus.place}", "import or crawl some first: `vlcorpus status CORPUS`"
         )
     shown = Shown.of(corpus, decision or default_decision(corpus))
     planted = Truth.read(corpus, truth) if truth is not None else None

@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING
 from .. import spec
 from ..corpus import Corpus, Layer
 from ..errors import SourceError, UsageError
+from ..io.places import protocol
 from ..spec import setting
+from . import places
 from .base import Stage, Tell, Work
 from .content import digest_of, digest_of_all
 
@@ -103,12 +105,19 @@ class Import(Stage):
         """The same settings, looked up anew: what the source is and holds is remembered for one plan."""
         return replace(self)
 
+    @property
+    def path(self) -> Path:
+        """The list or folder on this machine."""
+        if protocol(self.source) in ("http", "https"):
+            return Path(self.source)  # for `check` to refuse
+        return places.fetched(self.source, "the source", "a list or a folder")
+
     @cached_property
     def kind(self) -> str:
         """What the source is: LIST, FOLDER or SHARDS."""
         from ..web.folders import img2dataset as img2dataset_folder
 
-        path = Path(self.source)
+        path = self.path
         if not path.is_dir():
             return LIST
         if img2dataset_folder.shard_files(path):
@@ -120,7 +129,7 @@ class Import(Stage):
         """The lists, with the names that their rows remember."""
         from ..web.lists import rows as lists
 
-        path = Path(self.source)
+        path = self.path
         if not path.is_dir():
             return [(path, path.name)]
         return [(each, each.relative_to(path).as_posix()) for each in lists.list_files(path)]
@@ -130,7 +139,7 @@ class Import(Stage):
 
     def wanted(self) -> tuple[str, ...]:
         # What is not there is for `check` to refuse.
-        return (f"sources/{self.source_id}",) if self.kind == LIST and Path(self.source).exists() else ()
+        return (f"sources/{self.source_id}",) if self.kind == LIST and self.path.exists() else ()
 
     def supplier(self, name: str) -> Stage | None:
         from .import_lists import reader
@@ -151,9 +160,9 @@ class Import(Stage):
         from ..web.lists import additional
         from ..web.lists import rows as lists
 
-        path = Path(self.source)
-        if "://" in self.source:
-            raise UsageError(f"{self.source} is a URL, not a list", f"crawl it: `vlcorpus crawl {corpus.path} URL`")
+        if protocol(self.source) in ("http", "https"):
+            raise UsageError(f"{self.source} is a URL, not a list", f"crawl it: `vlcorpus crawl {corpus.place} URL`")
+        path = self.path
         if not path.exists():
             raise SourceError(f"{path} does not exist", "name a URL list or a folder of captioned images")
         kind = self.kind
@@ -206,7 +215,7 @@ class Import(Stage):
                 tell=tell,
                 max_texts_per_image=self.max_texts_per_image,
                 max_images_per_text=self.max_images_per_text,
-                against=[Path(path) for path in self.against],
+                against=self.against,
             )
             import_scores.write(self, corpus, source)
             if kind == FOLDER:
@@ -230,15 +239,15 @@ class Import(Stage):
         if self.save_additional_columns:
             found["additional"] = spec.digest(list(self.save_additional_columns))
         for path in self.against:
-            found[f"against/{Path(path).resolve().name}"] = Corpus.open(Path(path)).layer("candidates").digest_all()
+            found[f"against/{places.name(path)}"] = places.opened(path).layer("candidates").digest_all()
         return found
 
     def _contents(self) -> dict[str, str]:
         from ..web.folders import folder
         from ..web.folders import img2dataset as img2dataset_folder
 
-        path = Path(self.source)
-        name = path.resolve().name
+        path = self.path
+        name = places.name(self.source)
         if not path.is_dir():
             return {name: digest_of(path)}
         kind = self.kind
@@ -258,16 +267,16 @@ class Import(Stage):
         return {name: digest_of_all(path, folder.captioned(path))} | more
 
     def _captions(self) -> Path | None:
-        return None if self.captions is None else Path(self.captions)
+        return None if self.captions is None else places.fetched(self.captions, "--captions", places.A_FILE)
 
     def _folder_parts(self) -> Iterator[Part]:
         from . import import_folder
 
         return import_folder.parts(
-            Path(self.source), captions=self._captions(), template=self.template, max_bytes=self.max_bytes
+            self.path, captions=self._captions(), template=self.template, max_bytes=self.max_bytes
         )
 
     def _shard_parts(self) -> Iterator[Part]:
         from ..web.folders import img2dataset as img2dataset_folder
 
-        return img2dataset_folder.parts(Path(self.source))
+        return img2dataset_folder.parts(self.path)

@@ -32,6 +32,7 @@ from .. import spec
 from ..corpus import Corpus, Layer
 from ..errors import CorpusError, SourceError, UsageError
 from ..spec import setting
+from . import places
 from .base import ALL, Stage, Tell, Work
 from .content import digest_of_all
 
@@ -89,9 +90,12 @@ class ImportEmbeddings(Stage):
 
     @property
     def slug(self) -> str:
-        named = self.model or self.arrays or (Path(self.folders[0]).resolve().name if self.folders else "")
+        named = self.model or self.arrays or (places.name(self.folders[0]) if self.folders else "")
         words = re.sub(r"[^A-Za-z0-9._-]+", ".", named).strip("._-")[:_LONGEST]
         return f"{words or 'embeddings'}.{GIVEN}"
+
+    def _path(self, folder: str) -> Path:
+        return places.fetched(folder, "import-embeddings")
 
     def inputs(self, corpus: Corpus, unit: str) -> dict[str, str]:
         shards = corpus.layer("shards")
@@ -100,14 +104,14 @@ class ImportEmbeddings(Stage):
 
     def _source(self, corpus: Corpus) -> str:
         """Names the vectors; folders that are gone are taken to hold what they held."""
-        if any(Path(folder).is_dir() for folder in self.folders):
+        if any(self._path(folder).is_dir() for folder in self.folders):
             return self.content
         return str(((self.layer(corpus).stats(ALL) or {}).get("inputs") or {}).get("source", ""))
 
     def check(self, corpus: Corpus) -> None:
         if not self.folders:
             raise UsageError("no embeddings are named (import-embeddings: folders)", "name the folder that holds them")
-        if self._source(corpus) and not any(Path(folder).is_dir() for folder in self.folders):
+        if self._source(corpus) and not any(self._path(folder).is_dir() for folder in self.folders):
             return  # what was made of them is there; if it has to be made again, open says what is missing
         assert self.looked
 
@@ -116,7 +120,7 @@ class ImportEmbeddings(Stage):
         """What is in the folders. SourceError where that are no embeddings of one model."""
         from ..web.folders.vectors import look
 
-        found = tuple(look(Path(folder), self.arrays) for folder in self.folders)
+        found = tuple(look(self._path(folder), self.arrays) for folder in self.folders)
         for folder, each in zip(self.folders, found, strict=True):
             if each.dimension != found[0].dimension:
                 raise SourceError(
@@ -130,7 +134,7 @@ class ImportEmbeddings(Stage):
         """Names what is in the folders, wherever they lie."""
         parts = []
         for folder, found in zip(self.folders, self.looked, strict=True):
-            root = Path(folder)
+            root = self._path(folder)
             arrays = {place.path for each in found.files for place in (each.image, each.text)}
             named = [(path.relative_to(root).as_posix(), _pieces(path)) for path in sorted(arrays)]
             parts.append([digest_of_all(root, [each.table for each in found.files]), named])
@@ -142,8 +146,8 @@ class ImportEmbeddings(Stage):
         def bring(unit: str, tell: Tell) -> None:
             if not corpus.layer("shards").units():
                 raise CorpusError(
-                    f"no pair of {corpus.path} has an image yet",
-                    f"download first: `vlcorpus download {corpus.path}`, then give the embeddings again",
+                    f"no pair of {corpus.place} has an image yet",
+                    f"download first: `vlcorpus download {corpus.place}`, then give the embeddings again",
                 )
             pairs = Pairs(corpus)
             places = find(pairs, self.looked, tell)
@@ -172,7 +176,7 @@ class ImportEmbeddings(Stage):
             return
         if len(lost) == len(pairs):
             raise SourceError(
-                f"{named} names none of the {len(pairs)} pairs with images in {corpus.path}",
+                f"{named} names none of the {len(pairs)} pairs with images in {corpus.place}",
                 "are these the embeddings of this list? their tables need uid, or url and caption as in the list",
             )
         if self.missing == "refuse":

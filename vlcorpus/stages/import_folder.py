@@ -69,7 +69,7 @@ def store(stage: Import, corpus: Corpus, source: str, tell: Tell) -> None:
     settings = ImageSettings(image_size=stage.image_size)
     for unit, commit in unwritten(stage, corpus, source):
         rows = table.read(corpus.layer("candidates").path(f"{unit}.parquet"), "candidates").to_pylist()
-        bodies = _bodies(Path(stage.source), rows, stage.max_bytes)
+        bodies = _bodies(stage.path, rows, stage.max_bytes)
         shards.write(commit, corpus, unit, rows, shards.made(bodies, settings), tell)
 
 

@@ -32,7 +32,7 @@ def write(stage: Import, corpus: Corpus, source: str) -> None:
     from .candidates import in_order, writers
 
     parts = corpus.layer(f"sources/{source}")
-    if not any(parts.path(f"scores/{part}.parquet").is_file() for part in parts.units()):
+    if not parts.names("scores/*.parquet"):
         return
     layer, made = corpus.layer("candidates"), corpus.layer("scores/list")
     scores = _Scores(corpus, source)

@@ -40,7 +40,7 @@ def take(stage: Import, corpus: Corpus, source: str, tell: Tell) -> None:
     from ..io import table
     from ..web.folders.img2dataset import shard_files
 
-    found = {shard.table.name: shard for shard in shard_files(Path(stage.source))}
+    found = {shard.table.name: shard for shard in shard_files(stage.path)}
     with _Opened(found) as opened:
         for unit, commit in import_folder.unwritten(stage, corpus, source):
             path = corpus.layer("candidates").path(f"{unit}.parquet")

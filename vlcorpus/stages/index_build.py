@@ -204,7 +204,7 @@ def _write(commit: UnitCommit, layer: Layer, name: str, made: _Made) -> int:
     if made.index is None or made.path is not None or made.fresh:
         _clear(path, folder=made.index is None or made.path is None or not made.path.is_dir())
     if made.index is None:
-        path.unlink(missing_ok=True)
+        layer.remove(name)
     elif made.path is not None:
         for each in index_adopt.files_of(made.path):
             commit.link(f"{name}/{each.name}" if made.path.is_dir() else name, each, copied=True)

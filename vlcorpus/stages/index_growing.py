@@ -53,7 +53,7 @@ def earlier(layer: Layer, fingerprint: str) -> Before | None:
             return Before(
                 index_about.read(layer), text, dict(stats["settings"]), hashes, dict(stats.get("adopted", {}))
             )
-        kept = json.loads(layer.path(_NAME).read_text("utf-8"))
+        kept = json.loads(layer.recall(_NAME).read_text("utf-8"))
         about = index_about.parsed(kept["about"])
         same = kept["fingerprint"] == fingerprint
         files, adopted = dict(kept["sha256"]), dict(kept["adopted"])
@@ -67,7 +67,9 @@ def begin(layer: Layer, fingerprint: str, before: Before) -> None:
         "fingerprint": fingerprint, "about": before.text, "settings": before.settings, "sha256": before.sha256,
         "adopted": before.adopted,
     }  # fmt: skip
-    write_text(layer.path(_NAME), json.dumps(kept))
+    layer.making.mkdir(parents=True, exist_ok=True)
+    write_text(layer.making / _NAME, json.dumps(kept))
+    layer.keep(_NAME)
 
 
 def state(layer: Layer, before: Before, name: str) -> Literal["before", "after"] | None:
@@ -81,7 +83,7 @@ def state(layer: Layer, before: Before, name: str) -> Literal["before", "after"]
 
 
 def discard(layer: Layer) -> None:
-    layer.path(_NAME).unlink(missing_ok=True)
+    layer.forget(_NAME)
 
 
 def _sha256(path: Path) -> str:

@@ -27,10 +27,10 @@ def opened(corpus: Corpus, embeddings: Layer, side: str) -> tuple[OpenIndex | No
     from ..io import vectors
 
     layer = corpus.layer(f"index/{embeddings.folder.name}")
-    again = f"`vlcorpus index {corpus.path}` builds it again"
+    again = f"`vlcorpus index {corpus.place}` builds it again"
     try:
         if layer.stats(ALL) is None:
-            half = layer.folder.is_dir() and any(layer.folder.iterdir())
+            half = layer.there() and bool(layer.names("**/*"))
             return None, f"the index is not whole, so every row was read; {again}" if half else ""
         about = index_about.read(layer)
         if about.model != embeddings.folder.name:

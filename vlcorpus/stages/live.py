@@ -55,9 +55,9 @@ def check(stage: Crawl, corpus: Corpus) -> None:
     _frontier(stage)
     if stage.sitemaps and not stage.obey_robots:
         raise UsageError("--sitemaps are named by robots.txt, which is not asked with --no-obey-robots")
-    if stage.earlier is not None and not corpus.layer(f"sources/{stage.earlier}").path("pages").is_dir():
+    if stage.earlier is not None and not corpus.layer(f"sources/{stage.earlier}").names("pages/*"):
         known = [name for name in corpus.layers("sources") if name.startswith("crawl-")]
-        raise UsageError(f"no earlier crawl {stage.earlier!r} in {corpus.path}", nearest(stage.earlier, known))
+        raise UsageError(f"no earlier crawl {stage.earlier!r} in {corpus.place}", nearest(stage.earlier, known))
 
 
 def crawl_live(stage: Crawl, corpus: Corpus, first: int, tell: Tell) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any
 from ..clip.two import towers
 from ..corpus import Corpus, Layer
 from ..errors import CorpusError, SourceError, UsageError
+from . import places
 
 DEFAULT = "ViT-B-32/openai"
 PROBE = "probe:"
@@ -27,16 +28,16 @@ def reference(corpus: Corpus, model: str | None) -> str:
         return f"image={reference(corpus, both[0])},text={reference(corpus, both[1])}"
     if not named.startswith(PROBE):
         if named.startswith(("/", ".")) and not Path(named).exists():
-            raise SourceError(f"no model at {named}", f"was it moved? `vlcorpus embed {corpus.path} --model WHERE`")
-        return str(probe_folder(Path(named)) or named)
+            raise SourceError(f"no model at {named}", f"was it moved? `vlcorpus embed {corpus.place} --model WHERE`")
+        return str(probe_folder(places.here(named, "a model")) or named)
     name = named.removeprefix(PROBE)
-    folder = probe_folder(corpus.path / "probes" / name)
-    if folder is None:
+    found = _probe(corpus, name)
+    if found is None:
         raise UsageError(
-            f"no probe {name!r} in {corpus.path}",
+            f"no probe {name!r} in {corpus.place}",
             "there are: " + (", ".join(corpus.layers("probes")) or "none; train one: `vlcorpus train-probe`"),
         )
-    return str(folder)
+    return str(fetched(*found))
 
 
 def probes(model: str | None) -> tuple[str, ...]:
@@ -48,7 +49,23 @@ def probes(model: str | None) -> tuple[str, ...]:
 
 def is_probe(corpus: Corpus, model: str) -> bool:
     """Whether `probe:NAME` is there."""
-    return probe_folder(corpus.path / "probes" / model.removeprefix(PROBE)) is not None
+    return _probe(corpus, model.removeprefix(PROBE)) is not None
+
+
+def _probe(corpus: Corpus, name: str) -> tuple[Layer, str] | None:
+    """Layer and folder of probe.json, by `NAME` (its first seed) or `NAME/seed-1`; None where there is none."""
+    probe, _, below = name.partition("/")
+    layer = corpus.layer(f"probes/{probe}")
+    if below or layer.path("probe.json").is_file():
+        return (layer, below) if layer.path(f"{below}/probe.json".lstrip("/")).is_file() else None
+    seeds = {each.partition("/")[0] for each in layer.names("seed-*/probe.json")}
+    return (layer, min(seeds, key=lambda seed: int(seed[5:]))) if seeds else None
+
+
+def fetched(layer: Layer, folder: str) -> Path:
+    """A folder of a layer on this machine, with all its files."""
+    layer.paths(layer.names(f"{folder}/*" if folder else "*"))
+    return layer.path(folder) if folder else layer.folder
 
 
 def probe_folder(path: Path) -> Path | None:
@@ -81,7 +98,7 @@ def embedded(corpus: Corpus, model: str | None) -> Layer:
     if len(known) == 1:
         return corpus.layer(f"embeddings/{known[0]}")
     if not known:
-        raise CorpusError(f"no embeddings in {corpus.path}", f"make them: `vlcorpus embed {corpus.path}`")
+        raise CorpusError(f"no embeddings in {corpus.place}", f"make them: `vlcorpus embed {corpus.place}`")
     raise UsageError(f"embeddings of several models: {', '.join(known)}", "choose one with --model")
 
 
@@ -92,7 +109,7 @@ def scored(corpus: Corpus) -> str | None:
     if len(sources) > 1:
         raise CorpusError(
             f"the similarities are of several models: {', '.join(sorted(sources))}",
-            f"score again: `vlcorpus score {corpus.path} similarity --model MODEL`",
+            f"score again: `vlcorpus score {corpus.place} similarity --model MODEL`",
         )
     return next(iter(sources), None)
 
@@ -110,6 +127,6 @@ def maker(corpus: Corpus, layer: Layer, model: str | None) -> tuple[str, str]:
     named = model if model is not None and model != layer.folder.name else getattr(made, "model", None)
     if named is None and getattr(made, "name", None) != "embed":
         raise CorpusError(
-            f"the model that made {layer.name} is not known", f"embed with a model: `vlcorpus embed {corpus.path}`"
+            f"the model that made {layer.name} is not known", f"embed with a model: `vlcorpus embed {corpus.place}`"
         )
     return reference(corpus, named), getattr(made, "precision", "fp32")

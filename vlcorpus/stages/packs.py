@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import spec
 from ..errors import CorpusError
+from ..io import attempt
 from ..io.commit import TEMPORARY, explained, sync_folder, write_json
 
 if TYPE_CHECKING:
@@ -67,9 +68,10 @@ class Rows:
         os.lseek(fd, _HEADER, os.SEEK_SET)
 
     def write(self, rows: NDArray[Any]) -> None:
-        """Append (k, ...) rows."""
+        """Append (k, ...) rows. Stopped where the process is asked to end: the pack is made anew then."""
         import numpy as np
 
+        attempt.end_if_asked()
         if not self.count:
             self._shape, self._dtype = rows.shape[1:], rows.dtype.str
         elif (rows.shape[1:], rows.dtype.str) != (self._shape, self._dtype):
@@ -115,6 +117,7 @@ class Packs:
         for wait in (False, True):
             for each in wanted:
                 if each.key not in self._whole:
+                    attempt.end_if_asked()
                     self._make_one(each, wait=wait)
                     done += each.key in self._whole
                     tell(done)

@@ -107,19 +107,19 @@ def digests(corpus: Corpus, captions: Captions) -> dict[str, str]:
     found = {}
     for name in captions.layers():
         layer, files = corpus.layer(name), files_of(corpus, name)
-        if all(layer.stats(path.stem) is not None for path in files):
+        if all(layer.stats(each.removesuffix(".parquet")) is not None for each in files):
             found[name] = layer.digest_all()
         else:
-            found[name.replace("/", ":", 1)] = _of_files(files)
+            found[name.replace("/", ":", 1)] = _of_files(layer.paths(files))
     return found
 
 
-def files_of(corpus: Corpus, layer: str) -> list[Path]:
-    """The tables of a caption layer. UsageError where there are none."""
-    files = sorted(corpus.layer(layer).folder.glob("[!.]*.parquet"))
+def files_of(corpus: Corpus, layer: str) -> tuple[str, ...]:
+    """Names of the tables of a caption layer. UsageError where there are none."""
+    files = corpus.layer(layer).names("*.parquet")
     if not files:
         known = ", ".join([OWN, *corpus.layers("captions")])
-        raise UsageError(f"no {layer} in {corpus.path} (captions)", f"there are: {known}")
+        raise UsageError(f"no {layer} in {corpus.place} (captions)", f"there are: {known}")
     return files
 
 

@@ -293,7 +293,7 @@ def _room(tars: Sequence[Tar], maker: Maker, packs: Packs, most_gb: float) -> No
     missing = set(packs.missing(keys))
     coming = [tar for tar, name in zip(tars, keys, strict=True) if name in missing]
     bytes_each = 3 * maker.side**2
-    if sum(tar.path.stat().st_size for tar in coming) * bytes_each <= most_gb * GB * _LEAST_SAMPLE:
+    if sum(tar.bytes for tar in coming) * bytes_each <= most_gb * GB * _LEAST_SAMPLE:
         return  # however small the samples are
     count = sum(len({entry.key for entry in scan(tar.path)}) if tar.size is None else tar.size for tar in coming)
     gigabytes = count * bytes_each / GB

@@ -1,7 +1,7 @@
 """What stands around a training run: its checkpoint, its logs, and the curve that it leaves.
 
-    Unfinished(folder, "seed-0", fingerprint, every=500)       the state of a unit under way, in a file beside it
-    forget(folder, "seed-0")                                   when it is done
+    Unfinished(layer, "seed-0", fingerprint, every=500)        the state of a unit under way, in a file beside it
+    forget(layer, "seed-0")                                    when it is done
     opened(("wandb=birds",), corpus, "raw", "seed-0")          the logs that a person asked for
     curve_files(curve, told)                                   metrics.json and steps.jsonl
 
@@ -14,10 +14,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..corpus import Corpus
+from ..corpus import Corpus, Layer
 from ..io.commit import TEMPORARY, explained
 from ..io.journal import PREFIX
 
@@ -30,28 +29,36 @@ _NEVER = 2**62
 
 
 class Unfinished:
-    """A checkpoint (vlcorpus.probe.checkpoint) of one unit. every: in steps; 0 is never."""
+    """A checkpoint (vlcorpus.probe.checkpoint) of one unit, kept where its layer is. every: in steps; 0 is never, also
+    where the process is asked to end."""
 
-    def __init__(self, folder: Path, unit: str, fingerprint: str, every: int) -> None:
+    def __init__(self, layer: Layer, unit: str, fingerprint: str, every: int) -> None:
         from ..probe.checkpoint import FileCheckpoint
 
         self.every = every or _NEVER
-        self._file = FileCheckpoint(folder / f"{PREFIX}{unit}-{fingerprint[:16]}.safetensors", self.every)
+        self._layer, self._name = layer, f"{PREFIX}{unit}-{fingerprint[:16]}.safetensors"
+        self._file = FileCheckpoint(layer.making / self._name, self.every)
 
     def load(self) -> bytes | None:
+        self._layer.recall(self._name)
         return self._file.load()
 
     def save(self, state: bytes) -> None:
+        if self.every == _NEVER:
+            return
         with explained(self._file.path):
             self._file.path.parent.mkdir(parents=True, exist_ok=True)
         self._file.save(state)
+        self._layer.keep(self._name)
 
 
-def forget(folder: Path, unit: str) -> None:
+def forget(layer: Layer, unit: str) -> None:
     """Remove every state of a unit."""
-    for start in (PREFIX, f"{TEMPORARY}{PREFIX}"):
-        for path in folder.glob(f"{start}{unit}-*.safetensors"):
-            path.unlink(missing_ok=True)
+    for path in layer.making.glob(f"{TEMPORARY}{PREFIX}{unit}-*.safetensors"):
+        path.unlink(missing_ok=True)
+    here = [path.name for path in layer.making.glob(f"{PREFIX}{unit}-*.safetensors")]
+    for name in dict.fromkeys([*here, *layer.kept(f"{PREFIX}{unit}-")]):
+        layer.forget(name)
 
 
 def opened(words: Sequence[str], corpus: Corpus, probe: str, unit: str) -> list[Log]:

@@ -23,13 +23,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import spec
-from ..corpus import FILE, Corpus, Layer
+from ..corpus import Corpus, Layer
 from ..errors import CorpusError, SourceError, UsageError
 from . import models, probe_captions, takedowns
 from .base import ALL
 from .choice import Choice
 from .export import Export
 from .packs import Packs, Rows, Wanted, key
+from .places import export, is_corpus, is_url, normal, opened, parent, parts, place_of
 from .probe_captions import Captions
 
 if TYPE_CHECKING:
@@ -58,12 +59,22 @@ class TarPairs:
 
 @dataclass(frozen=True)
 class Tar:
-    path: Path
+    layer: Layer
+    name: str
     digest: str
     """sha256 of its bytes"""
     size: int | None
     """Pictures at most; None where nobody has counted"""
     pairs: Callable[[Packs], TarPairs]
+
+    @property
+    def path(self) -> Path:
+        """Where it lies on this machine; fetched where it did not. Not asked for where packs have it all."""
+        return self.layer.path(self.name)
+
+    @property
+    def bytes(self) -> int:
+        return self.layer.size(self.name) or 0
 
 
 @dataclass(frozen=True)
@@ -71,27 +82,29 @@ class Folder:
     """Tars that somebody wrote; an export that we did has to be whole."""
 
     name: str
-    path: Path
+    place: str
 
     def layer(self) -> Layer:
-        return Layer(f"out:{self.path}", self.path)
+        return export(self.place)
 
     def digest(self, captions: Captions) -> dict[str, str]:
-        if _is_export(self.layer()):
-            return {"pairs": self.layer().digest_all()}
+        layer = self.layer()
+        if _is_export(layer):
+            return {"pairs": layer.digest_all()}
         state = hashlib.blake2b(digest_size=16)
-        for path in tars_of(self.path):
-            state.update(bytes.fromhex(_sha256(path)))
+        for name in tars_of(layer):
+            state.update(bytes.fromhex(_sha256(layer.path(name))))
         return {"pairs": state.hexdigest()}
 
     def tars(self, captions: Captions) -> Iterator[Tar]:
-        ours = _is_export(self.layer())
-        for path in tars_of(self.path):
-            stats = self.layer().stats(path.stem) if ours else None
-            said = (stats or {}).get("outputs", {}).get(path.name)
-            digest = _sha256(path) if said is None else str(said["sha256"])
+        layer = self.layer()
+        ours = _is_export(layer)
+        for name in tars_of(layer):
+            stats = layer.stats(name.removesuffix(".tar")) if ours else None
+            said = (stats or {}).get("outputs", {}).get(name)
+            digest = _sha256(layer.path(name)) if said is None else str(said["sha256"])
             size = None if stats is None else int(stats["kept"])
-            yield Tar(path, digest, size, _reader(path, digest, captions))
+            yield Tar(layer, name, digest, size, _reader(layer, name, digest, captions))
 
 
 @dataclass(frozen=True)
@@ -105,7 +118,7 @@ class Part:
     def check(self) -> None:
         """UsageError for a decision that is not there."""
         if self.choice.decision is not None:
-            make = f"vlcorpus filter {self.corpus.path}"
+            make = f"vlcorpus filter {self.corpus.place}"
             self.corpus.find("decisions", self.choice.decision, flag="--on", make=make)
 
     def layers(self) -> tuple[str, ...]:
@@ -132,7 +145,7 @@ class Part:
             if taken.any() and stats is not None:
                 about = stats["outputs"][f"{shard}.tar"]
                 reader = _of_shard(self.corpus, shard, captions, found.uids_N16, taken, found.weights_N)
-                yield Tar(shards.path(f"{shard}.tar"), str(about["sha256"]), int(stats["kept"]), reader)
+                yield Tar(shards, f"{shard}.tar", str(about["sha256"]), int(stats["kept"]), reader)
 
 
 Place = Folder | Part
@@ -141,9 +154,9 @@ Place = Folder | Part
 def places(on: Sequence[str]) -> tuple[Place, ...]:
     """What `--on` names: a folder of tars, a corpus, or CORPUS#DECISION. UsageError for a corpus without a name."""
     found = [_place(each) for each in on]
-    names = _told_apart([Path(os.path.normpath(each)).parts for each in on])
+    names = _told_apart(on)
     return tuple(
-        Folder(name, place) if isinstance(place, Path) else Part(name, *place)
+        Folder(name, place) if isinstance(place, str) else Part(name, *place)
         for name, place in zip(names, found, strict=True)
     )
 
@@ -154,46 +167,44 @@ def own(corpus: Corpus, choice: Choice) -> Part:
 
 def is_folder(on: str) -> bool:
     """Whether this is (to become) a folder of tars, and not a corpus."""
-    return not (_is_corpus(Path(on)) or _decided(on))
+    return not (is_corpus(on) or _decided(on))
 
 
-def _place(on: str) -> Path | tuple[Corpus, Choice]:
+def _place(on: str) -> str | tuple[Corpus, Choice]:
     if is_folder(on):
-        return Path(on)
+        return normal(on)
     folder, _, decision = on.rpartition("#") if _decided(on) else (on, "", "")
-    return Corpus.open(Path(folder)), Choice(decision=decision or None)
+    return opened(folder), Choice(decision=decision or None)
 
 
 def _decided(on: str) -> bool:
     """Whether this is CORPUS#DECISION; a folder may have the sign in its own name."""
     folder, mark, decision = on.rpartition("#")
-    return bool(mark and decision) and not Path(on).exists() and _is_corpus(Path(folder))
+    return bool(mark and decision) and not Path(on).exists() and is_corpus(folder)
 
 
-def _is_corpus(path: Path) -> bool:
-    return (path / FILE).is_file()
-
-
-def _told_apart(paths: Sequence[tuple[str, ...]]) -> list[str]:
+def _told_apart(on: Sequence[str]) -> list[str]:
     """The last part of each path, and as many before it as it takes to tell them apart."""
+    paths = [parts(each) for each in on]
     if len(set(paths)) < len(paths):
-        twice = next(path for path in paths if paths.count(path) > 1)
-        raise UsageError(f"{os.path.join(*twice)} is named twice (train-probe: on)", "weigh it with --weights")
+        twice = next(each for each, path in zip(on, paths, strict=True) if paths.count(path) > 1)
+        twice = normal(twice) if is_url(twice) else os.path.normpath(twice)
+        raise UsageError(f"{twice} is named twice (train-probe: on)", "weigh it with --weights")
     length = 1
     while len({path[-length:] for path in paths}) < len(paths):
         length += 1
     return ["/".join(part.strip("/") or "root" for part in path[-length:]) for path in paths]
 
 
-def tars_of(folder: Path) -> list[Path]:
-    """The tars of a folder, in order. SourceError where there are none."""
-    found = sorted(folder.glob("[!.]*.tar"))  # a killed export's temporary names begin with a dot
+def tars_of(folder: Layer) -> tuple[str, ...]:
+    """Names of the tars of a folder, in order. SourceError where there are none."""
+    found = folder.names("*.tar")
     if not found:
-        inside = sorted({path.parent.name for path in folder.glob("*/[!.]*.tar")})
+        inside = sorted({name.partition("/")[0] for name in folder.names("*/*.tar")})
         hint = f"its splits have some: {', '.join(inside)}" if inside else "did the export find any pair to write?"
-        if not inside and any(folder.glob("*.parquet")):
+        if not inside and folder.names("*.parquet"):
             hint = "export it with --output-format webdataset"
-        raise SourceError(f"no tars in {folder}", hint)
+        raise SourceError(f"no tars in {place_of(folder)}", hint)
     return found
 
 
@@ -202,8 +213,9 @@ def _is_export(folder: Layer) -> bool:
     units = folder.units()
     if not units or (folder.stats(units[0]) or {}).get("stage") != Export.name:
         return False
-    if Layer("out:", folder.folder.parent).stats(ALL) is None:
-        raise CorpusError(f"the export {folder.folder.parent} is not whole", "run the same `vlcorpus export` again")
+    above = parent(place_of(folder))
+    if export(above).stats(ALL) is None:
+        raise CorpusError(f"the export {above} is not whole", "run the same `vlcorpus export` again")
     return True
 
 
@@ -244,7 +256,7 @@ def _of_shard(
         rows = with_image(corpus, shard, tuple(columns))
         if bytes.fromhex("".join(row["uid"] for row in rows)) != uids_N16.tobytes():
             raise CorpusError(
-                f"shards/{shard} is not of the candidates of {shard}", f"run `vlcorpus verify {corpus.path}`"
+                f"shards/{shard} is not of the candidates of {shard}", f"run `vlcorpus verify {corpus.place}`"
             )
         texts = [probe_captions.of_rows(corpus, shard, name, rows) for name in captions.names]
         return TarPairs([row["image_key"] for row in rows], texts, uids_N16, taken_N, weights_N)
@@ -252,12 +264,13 @@ def _of_shard(
     return pairs
 
 
-def _reader(path: Path, digest: str, captions: Captions) -> Callable[[Packs], TarPairs]:
+def _reader(layer: Layer, name: str, digest: str, captions: Captions) -> Callable[[Packs], TarPairs]:
     """Reads the words of a tar; what it finds is packed, too, for the next probe."""
 
     def words(rows: Rows) -> dict[str, Any]:
         from ..io import tar
 
+        path = layer.path(name)
         samples: dict[str, dict[str, bytes]] = {}
         wanted = {"json", *probe_captions.extensions(captions)}
         for entry in tar.scan(path):
@@ -280,7 +293,7 @@ def _reader(path: Path, digest: str, captions: Captions) -> Callable[[Packs], Ta
 
         [found] = packs.have([Wanted(key("captions", digest, list(captions.names)), words)])
         samples = found.about["samples"]
-        uids_N16 = named(f"{path.name}/{each}" for each, *_ in samples).copy()
+        uids_N16 = named(f"{name}/{each}" for each, *_ in samples).copy()
         for row, (_, uid, _) in enumerate(samples):
             if uid is not None:
                 uids_N16[row] = np.frombuffer(bytes.fromhex(uid), np.uint8)

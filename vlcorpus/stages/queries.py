@@ -46,7 +46,7 @@ class Encoder:
     def __init__(self, corpus: Corpus, layer: Layer, model: str | None = None) -> None:
         units = layer.units()
         if not units:
-            raise CorpusError(f"no {layer.name} in {corpus.path}", f"make them: `vlcorpus embed {corpus.path}`")
+            raise CorpusError(f"no {layer.name} in {corpus.place}", f"make them: `vlcorpus embed {corpus.place}`")
         self._corpus, self._layer, self._model = corpus, layer, model
         self.dimension = int(vectors.read(layer.path(f"img_emb/img_emb_{units[0]}.npy")).shape[1])
         self._loaded: Any = None
@@ -174,7 +174,7 @@ def row_of(corpus: Corpus, layer: Layer, name: str) -> tuple[str, int]:
         raise UsageError(f"{len(found)} uids begin with {name}", f"give more of it: {named}{more}")
     if not found:
         raise VlcorpusError(
-            f"{name} has no embedding in {layer.name}", f"see why: `vlcorpus show {corpus.path} {name}`"
+            f"{name} has no embedding in {layer.name}", f"see why: `vlcorpus show {corpus.place} {name}`"
         )
     return found[0][:2]
 

@@ -58,6 +58,9 @@ _MAKERS = {
 # Which other stage may have made it.
 _OTHERS = {"embeddings": "import-embeddings"}
 
+# Settings that stages had, which said nothing of the result.
+_GONE = ("shard_range",)
+
 _HINTS = {
     "candidates": "give it pairs first: `vlcorpus crawl CORPUS URL` or `vlcorpus import CORPUS LIST`",
     "scores": "make it first: `vlcorpus score CORPUS SCORE --named NAME`, or another SCORE",
@@ -127,7 +130,8 @@ def _can_be_made(corpus: Corpus, made_before: Stage) -> bool:
 def recorded(corpus: Corpus, stats: Mapping[str, Any]) -> Stage:
     """The stage that made a unit, from the unit's stats. UsageError where this vlcorpus does not know it."""
     cls = stage(str(stats["stage"]))
-    return spec.build(cls, spec.opened_values(cls, stats["settings"], corpus.path), where=cls.name)
+    kept = {name: value for name, value in stats["settings"].items() if name not in _GONE}
+    return spec.build(cls, spec.opened_values(cls, kept, corpus.root), where=cls.name)
 
 
 def _embeddings(corpus: Corpus, model: str | None) -> str:

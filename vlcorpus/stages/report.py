@@ -20,6 +20,7 @@ from pathlib import Path
 from ..corpus import Corpus
 from ..errors import SourceError
 from ..spec import setting
+from . import places
 from .base import Stage, Tell, UnitCommit, Work
 
 READ = ("embeddings", "scores", "decisions", "duplicates", "splits", "probes", "evaluations", "comparisons")
@@ -75,7 +76,7 @@ class WriteReport(Stage):
         return found | {name: corpus.layer(name).digest_all() for name in ("candidates", "shards")}
 
     def check(self, corpus: Corpus) -> None:
-        if self.truth is not None and not Path(self.truth).is_file():
+        if self.truth is not None and not places.here(self.truth, "--truth", places.A_FILE).is_file():
             raise SourceError(f"no file {self.truth}", "leave --truth away unless the corpus is of a picture world")
 
     def open(self, corpus: Corpus) -> Work:

@@ -104,7 +104,7 @@ class Rows:
         kind, _, named = layer.removeprefix("scores/").partition("-")
         if not layer.startswith("scores/") or kind == scorers.LIST:
             return otherwise
-        return f"`vlcorpus score {self._corpus.path} {kind}" + (f" --named {named}`" if named else "`")
+        return f"`vlcorpus score {self._corpus.place} {kind}" + (f" --named {named}`" if named else "`")
 
 
 def _with_image(corpus: Corpus, shard: str, every: pa.Array) -> tuple[pa.Array | None, pa.Array]:
@@ -117,7 +117,9 @@ def _with_image(corpus: Corpus, shard: str, every: pa.Array) -> tuple[pa.Array |
     path = corpus.layer("shards").path(f"{shard}.parquet")
     rows = table.read(path, "shards", only=["uid", "status"])
     if len(rows) != len(every) or not binary(rows.column("uid").combine_chunks()).equals(every):
-        raise CorpusError(f"shards/{shard} is not of the candidates of {shard}", f"run `vlcorpus verify {corpus.path}`")
+        raise CorpusError(
+            f"shards/{shard} is not of the candidates of {shard}", f"run `vlcorpus verify {corpus.place}`"
+        )
     good = pc.equal(rows.column("status"), "success").combine_chunks()
     if good.true_count == len(good):
         return None, every

@@ -8,17 +8,27 @@ Rows of one image stand together, so its bytes are read once; those of pairs tha
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..corpus import Corpus
+from ..corpus import Corpus, Layer
 from ..errors import CorpusError
-from ..io import table, tar
+from ..io import attempt, table, tar
 from .choice import Choice
+from .rows import binary
 from .subsets import Chosen
 
-__all__ = ["IMAGES", "Choice", "Chosen", "Pair", "chosen", "column", "groups", "stored", "with_image"]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+__all__ = [
+    "IMAGES", "Choice", "Chosen", "Pair", "chosen", "column", "digests", "groups", "halves", "numbers", "pairs",
+    "stored", "whole", "with_image", "words",
+]  # fmt: skip
 
 IMAGES = ("jpg", "png", "webp", "gif", "avif", "bmp", "tiff", "jp2")
 
@@ -57,7 +67,7 @@ def stored(corpus: Corpus, shard: str, wanted: Container[int] | None = None) -> 
                 continue
             key = row["image_key"]
             if key not in places:
-                raise CorpusError(f"{path} has no image {key}", f"run `vlcorpus verify {corpus.path}`")
+                raise CorpusError(f"{path} has no image {key}", f"run `vlcorpus verify {corpus.place}`")
             entry = places[key]
             if key != last:
                 file.seek(entry.offset)
@@ -71,6 +81,63 @@ def with_image(corpus: Corpus, shard: str, columns: tuple[str, ...] = ("uid",)) 
     path = corpus.layer("shards").path(f"{shard}.parquet")
     rows = table.read(path, "shards", only=[*dict.fromkeys((*columns, "status"))]).to_pylist()
     return [row for row in rows if row["status"] == "success"]
+
+
+def pairs(corpus: Corpus, shard: str, columns: tuple[str, ...]) -> pa.Table:
+    """The same as columns, each in one piece. Stopped where the process is asked to end: what goes over all shards
+    begins no further one."""
+    import pyarrow.compute as pc
+
+    attempt.end_if_asked()
+    path = corpus.layer("shards").path(f"{shard}.parquet")
+    found = table.read(path, "shards", only=[*dict.fromkeys((*columns, "status"))])
+    return found.filter(pc.equal(found.column("status"), "success")).combine_chunks()
+
+
+def words(texts: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.uint64]:
+    """Texts of 32 hex characters as two numbers each, whose order is that of the bytes: uint64 (N, 2)."""
+    import numpy as np
+
+    raw = bytes.fromhex("".join(texts.to_pylist()))
+    return np.frombuffer(raw, ">u8").astype(np.uint64).reshape(len(texts), 2)
+
+
+def halves(uids: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.uint64]:
+    """The same of a column of 16 bytes each."""
+    import numpy as np
+    import pyarrow as pa
+
+    found = [np.zeros((0, 2), np.uint64)]
+    for chunk in uids.chunks if isinstance(uids, pa.ChunkedArray) else [uids]:
+        if len(chunk):
+            raw = np.frombuffer(chunk.buffers()[1], ">u8")[2 * chunk.offset : 2 * (chunk.offset + len(chunk))]
+            found.append(raw.astype(np.uint64).reshape(-1, 2))
+    return np.concatenate(found)
+
+
+def whole(halves_N2: npt.NDArray[np.uint64]) -> pa.Array:
+    """A column of 16 bytes each again."""
+    import numpy as np
+    import pyarrow as pa
+
+    raw = np.ascontiguousarray(halves_N2.astype(">u8"))
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(raw), [None, pa.py_buffer(raw)])
+
+
+def digests(texts: pa.ChunkedArray) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """SHA-256 in hex as four numbers each: uint64 (n, 4), and the rows that have one: int64 (n,)."""
+    import numpy as np
+
+    listed = texts.to_pylist()
+    there = [row for row, text in enumerate(listed) if text]
+    found = [listed[row] for row in there]
+    raw = bytes.fromhex("".join(found)) if set(map(len, found)) <= {64} else b"".join(map(_digest, found))
+    return np.frombuffer(raw, ">u8").astype(np.uint64).reshape(len(there), 4), np.array(there, np.int64)
+
+
+def _digest(text: str) -> bytes:
+    found = bytes.fromhex(text)
+    return found if len(found) == 32 else hashlib.sha256(found).digest()  # of a length of its own: another name for it
 
 
 def chosen(corpus: Corpus, choice: Choice, *, split: str | None = None) -> Iterator[Pair]:
@@ -91,7 +158,7 @@ def same(corpus: Corpus, pair: Pair, uid: bytes) -> Pair:
     """The pair, which is the one of that uid; CorpusError where candidates and shards disagree."""
     if pair.uid != uid:
         raise CorpusError(
-            f"shards/{pair.shard} is not of the candidates of {pair.shard}", f"run `vlcorpus verify {corpus.path}`"
+            f"shards/{pair.shard} is not of the candidates of {pair.shard}", f"run `vlcorpus verify {corpus.place}`"
         )
     return pair
 
@@ -103,17 +170,43 @@ def groups(corpus: Corpus, name: str) -> dict[bytes, bytes]:
     return dict(zip(found.column("uid").to_pylist(), found.column("group").to_pylist(), strict=True))
 
 
+def numbers(
+    corpus: Corpus, layer: str, shard: str, name: str, column: str, uids: pa.ChunkedArray | pa.Array
+) -> pa.Array:
+    """`column` below as an array. uids: in hex, as shards/ has them."""
+    place = corpus.layer(layer)
+    _there(place, shard)
+    found = table.read(place.path(f"{shard}.parquet"), name, only=["uid", column])
+    every = uids.combine_chunks() if hasattr(uids, "combine_chunks") else uids
+    if binary(every).equals(found.column("uid").combine_chunks()):
+        return found.column(column).combine_chunks()
+    import pyarrow as pa
+
+    listed = [bytes.fromhex(uid) for uid in every.to_pylist()]
+    values = _placed(corpus, layer, shard, listed, found.column("uid").to_pylist(), found.column(column).to_pylist())
+    return pa.array(values, found.schema.field(column).type)
+
+
 def column(corpus: Corpus, layer: str, shard: str, name: str, column: str, uids: Sequence[bytes]) -> list[Any]:
     """A column of a layer's table `name` for the pairs of a shard: these in order are its rows, or, where it has a row
     for every candidate of the shard, some of them. CorpusError otherwise."""
     place = corpus.layer(layer)
-    if place.stats(shard) is None:
-        raise CorpusError(f"{layer} has no shard {shard}", f"the corpus has grown: make {layer} again")
+    _there(place, shard)
     found = table.read(place.path(f"{shard}.parquet"), name, only=["uid", column])
     values: list[Any] = found.column(column).to_pylist()
     has = found.column("uid").to_pylist()
-    if has == list(uids):
-        return values
+    return values if has == list(uids) else _placed(corpus, layer, shard, uids, has, values)
+
+
+def _there(layer: Layer, shard: str) -> None:
+    if layer.stats(shard) is None:
+        raise CorpusError(f"{layer.name} has no shard {shard}", f"the corpus has grown: make {layer.name} again")
+
+
+def _placed(
+    corpus: Corpus, layer: str, shard: str, uids: Sequence[bytes], has: list[bytes], values: list[Any]
+) -> list[Any]:
+    """Of values for every candidate of a shard, those of these pairs."""
     every = table.read(corpus.layer("candidates").path(f"{shard}.parquet"), "candidates", only=["uid"])
     known = dict(zip(has, values, strict=True))
     if has != every.column("uid").to_pylist() or not all(uid in known for uid in uids):

@@ -11,8 +11,10 @@ say whose rows they are (`of`: images or candidates) and, of a score by a model,
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import threading
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -20,11 +22,26 @@ from .. import spec
 from ..corpus import Corpus, Layer
 from ..errors import CorpusError, UsageError
 from ..spec import setting
-from . import models, scorers
-from .base import ALL, Stage, Tell, UnitCommit, Work
-from .scorers.base import AllShards, OneShard, Scored, Scorer
+from . import models, relay, scorers
+from .base import ALL, Needs, Stage, Tell, UnitCommit, Work, on
+from .scorers.base import AllShards, OneShard, Parted, Parts, Scored, Scorer
+from .sharing import share
 
 _NAMED = re.compile(r"[a-z0-9][a-z0-9_]{0,39}")
+_HELD = threading.local()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What a part of a score is told. run: of the files it reads and writes; time: names this one time that it is done;
+    asked: of `Parts.gather`; the rest as its shards are made by."""
+
+    run: str
+    time: str
+    asked: Any = None
+    shards: tuple[str, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +138,8 @@ class Score(Stage):
         units = self.followed(corpus).units()
         if not units and self.scorer.follows == "embeddings" and corpus.layer("shards").units():
             raise CorpusError(
-                f"no {self.followed(corpus).name} in {corpus.path}",
-                f"make them: `vlcorpus embed {corpus.path} --model {self.model}`",
+                f"no {self.followed(corpus).name} in {corpus.place}",
+                f"make them: `vlcorpus embed {corpus.place} --model {self.model}`",
             )
         return units
 
@@ -150,7 +167,12 @@ class Score(Stage):
                 raise UsageError(f"{self.score} has no {option}", f"give it: {option} ...")
         self.scorer.check(self, corpus)
 
+    def takes(self) -> Needs:
+        return on(self.device)
+
     def open(self, corpus: Corpus) -> Work:
+        if isinstance(self.scorer, Parted):
+            return self._shared(corpus, self.scorer)
         work = self.scorer.open(self, corpus)
         return (
             self._whole(corpus, cast(AllShards, work))
@@ -184,6 +206,52 @@ class Score(Stage):
                 commit.finish(seen=rows, kept=rows, **self._about(corpus, about))
 
         return score
+
+    def _shared(self, corpus: Corpus, scorer: Parted) -> Work:
+        def score(unit: str, tell: Tell) -> None:
+            layer, inputs, source = self.layer(corpus), self.inputs(corpus, unit), self.followed(corpus)
+            stretches = relay.stretches(source, source.units())
+            whole = UnitCommit(self, corpus, layer, unit, inputs)
+            told = _Part(whole.fingerprint, uuid.uuid4().hex)
+
+            def ask(asked: Sequence[Any]) -> Iterator[Any]:
+                return share(self, corpus, "gather", [replace(told, asked=each) for each in asked])
+
+            with relay.Relay(layer, told.run) as files:
+                found = scorer.gathered(self, corpus, stretches, files, ask, tell)
+                made = replace(told, about=dict(found.about), inputs=inputs)
+                rows = 0
+                with whole as commit:
+                    for own in share(self, corpus, "make", [replace(made, shards=some) for _, some in stretches]):
+                        rows += own
+                        tell(rows, rows)
+                    for name, payload in sorted(found.files.items()) if stretches else ():
+                        commit.write(name, payload)
+                    commit.finish(seen=rows, kept=rows, **self._about(corpus, found.about if stretches else {}))
+
+        return score
+
+    def gather(self, corpus: Corpus, part: _Part) -> Any:
+        return self._parts(corpus, part).gather(part.asked)
+
+    def make(self, corpus: Corpus, part: _Part) -> int:
+        """Commit some shards of a score of the whole corpus; how many rows these are."""
+        layer, work, rows = self.layer(corpus), self._parts(corpus, part), 0
+        for shard in part.shards:
+            scored = Scored(work.columns(shard), part.about)
+            with UnitCommit(self, corpus, layer, shard, {**part.inputs, "shard": shard}) as commit:
+                rows += self._write(corpus, commit, scored)
+        return rows
+
+    def _parts(self, corpus: Corpus, part: _Part) -> Parts:
+        """What a thread loads once for all parts that it does."""
+        if getattr(_HELD, "time", None) != part.time:
+            scorer = self.scorer
+            assert isinstance(scorer, Parted)
+            _HELD.parts = scorer.parts(self, corpus, relay.Relay(self.layer(corpus), part.run))
+            _HELD.time = part.time
+        found: Parts = _HELD.parts
+        return found
 
     def _write(self, corpus: Corpus, commit: UnitCommit, scored: Scored) -> int:
         from ..io import table

@@ -22,16 +22,17 @@ from urllib.parse import urlsplit
 from .. import schema
 from ..corpus import Corpus
 from ..io import table
-from ..io.journal import Journal
 from ..io.tar import ShardWriter
+from . import unfinished
 from .base import Tell, UnitCommit
 from .outcome import DOWNLOAD, RESIZE, SUCCESS, Fetched, Members, Outcome, Row, failed, outcome
 
 if TYPE_CHECKING:
     from ..images.prepare import ImageSettings
+    from ..io.journal import Journal
 
 Fetch = Callable[[list[int]], Iterable[tuple[int, Fetched]]]
-Make = Callable[[list[int], Journal], Iterable[tuple[int, Outcome]]]
+Make = Callable[[list[int], "Journal"], Iterable[tuple[int, Outcome]]]
 
 TOP_HOSTS = 10
 
@@ -58,7 +59,7 @@ def write(
         if number not in refused:
             first.setdefault(row["image_id"], number)
     wanted = list(first.values())
-    with Journal(commit.folder, shard, fingerprint=commit.fingerprint) as journal:
+    with unfinished.journal(corpus.layer("shards"), shard, commit.fingerprint) as journal:
         for number, found in known:
             if number not in journal.done:
                 journal.add(number, found.row, found.members)

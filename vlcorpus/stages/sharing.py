@@ -5,7 +5,8 @@
 
 calls `stage.count_shard(corpus, shard)` for each argument: in other processes and on other machines where an executor
 lends them, else here. Arguments and results are pickled, so they are small; rows go through files (`Layer.keep`).
-A part may be done twice, where a worker died at it: it must give the same both times.
+A part may be done twice, where a worker died at it: it must give the same both times. A process that is asked to end
+begins no further part.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+
+from ..io.attempt import Stopped, stopping
 
 if TYPE_CHECKING:
     from ..corpus import Corpus
@@ -28,9 +31,13 @@ def share(stage: Stage, corpus: Corpus, does: str, arguments: Sequence[Any]) -> 
     """What `stage.<does>(corpus, argument)` gives for each argument, in their order."""
     lend = _LENT.get()
     if lend is not None and len(arguments) > 1:
-        yield from lend(stage, corpus, does, arguments)
+        for result in lend(stage, corpus, does, arguments):
+            corpus.refresh()  # a part may have stored what is read next
+            yield result
         return
     for argument in arguments:
+        if stopping.is_set():
+            raise Stopped
         yield getattr(stage, does)(corpus, argument)
 
 

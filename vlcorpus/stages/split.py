@@ -4,19 +4,29 @@
 
 The split is drawn by the hash of the pair's duplicate group, so near-duplicates never cross splits, and a corpus that
 grows never moves a row: pairs that were assigned keep their split, and a new member of a group follows it.
+
+The work is done in parts (following.py), by all workers that are free, and none needs all rows.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..corpus import Corpus, Layer
+from ..corpus import Corpus
 from ..errors import UsageError
 from ..spec import setting
-from .base import Stage, Tell, UnitCommit, Work
+from .base import Stage, Work
 from .before import refuse_other_settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from .following import Part
 
 NAMES = ("train", "validation", "test")
 
@@ -54,50 +64,50 @@ class Split(Stage):
 
     def draw(self, group: bytes) -> str:
         """The split of a group, by its hash: the same in every run and at every size of the corpus."""
-        state = hashlib.blake2b(group, digest_size=8, key=self.seed.to_bytes(8, "little"))
-        place = int.from_bytes(state.digest(), "little") / 2**64
-        for name, share in zip(NAMES, self._shares(), strict=True):
-            if place < share:
-                return name
-            place -= share
-        return next(name for name, share in zip(NAMES, self._shares(), strict=True) if share)
+        return NAMES[int(self.draws([group])[0])]
+
+    def draws(self, groups: Iterable[bytes]) -> npt.NDArray[np.uint64]:
+        """The same of many, as places in NAMES: uint64 (N,)."""
+        import numpy as np
+
+        key = self.seed.to_bytes(8, "little")
+        states = b"".join(hashlib.blake2b(group, digest_size=8, key=key).digest() for group in groups)
+        place = np.frombuffer(states, "<u8").astype(np.float64) / 2**64
+        shares = self._shares()
+        found = np.full(len(place), next(number for number, share in enumerate(shares) if share), np.uint64)
+        left = np.ones(len(place), bool)
+        for number, share in enumerate(shares):
+            found[left & (place < share)] = number
+            left &= place >= share
+            place = place - share
+        return found
 
     def open(self, corpus: Corpus) -> Work:
-        from ..io import table
-        from . import samples
+        from .following import assign_all
 
-        def assign(unit: str, tell: Tell) -> None:
-            inputs, layer = self.inputs(corpus, unit), self.layer(corpus)
-            group_of = samples.groups(corpus, self.duplicates)
-            settled = _settled(layer)
-            follows: dict[bytes, str] = {}
-            for uid, split in sorted(settled.items()):
-                follows.setdefault(group_of.get(uid, uid), split)
-            totals: Counter[str] = Counter()
-            with UnitCommit(self, corpus, layer, unit, inputs) as whole:
-                for shard in corpus.layer("shards").units():
-                    uids = [bytes.fromhex(row["uid"]) for row in samples.with_image(corpus, shard)]
-                    splits = []
-                    for uid in uids:
-                        group = group_of.get(uid, uid)
-                        splits.append(settled.get(uid) or follows.get(group) or self.draw(group))
-                    rows = [{"uid": uid, "split": split} for uid, split in zip(uids, splits, strict=True)]
-                    totals += Counter(splits)
-                    with UnitCommit(self, corpus, layer, shard, inputs | {"shard": shard}) as commit:
-                        table.write(commit, f"{shard}.parquet", table.columns(rows, "splits"), "splits")
-                        commit.finish(seen=len(rows), kept=len(rows))
-                    tell(totals.total(), totals.total())
-                whole.finish(seen=totals.total(), kept=totals.total(), splits=dict(sorted(totals.items())))
+        return lambda unit, tell: assign_all(self, corpus, self.layer(corpus), unit, tell)
 
-        return assign
+    def uids(self, corpus: Corpus, part: Part) -> None:
+        from . import following
 
+        following.uids(corpus, self.layer(corpus), part)
 
-def _settled(layer: Layer) -> dict[bytes, str]:
-    """Pairs that have a split already. A table under its final name is whole, even where a redo was interrupted."""
-    from ..io import table
+    def members(self, corpus: Corpus, part: Part) -> None:
+        from . import following
 
-    found: dict[bytes, str] = {}
-    for path in sorted(layer.folder.glob("[!.]*.parquet")):  # a killed run's temporary names begin with a dot
-        rows = table.read(path, "splits")
-        found.update(zip(rows.column("uid").to_pylist(), rows.column("split").to_pylist(), strict=True))
-    return found
+        following.members(corpus, self.layer(corpus), part, self.duplicates)
+
+    def meet(self, corpus: Corpus, part: Part) -> None:
+        from . import following
+
+        following.meet(self.layer(corpus), part, self.draws)
+
+    def follow(self, corpus: Corpus, part: Part) -> None:
+        from . import following
+
+        following.follow(self.layer(corpus), part, self.draws)
+
+    def assign(self, corpus: Corpus, part: Part) -> Counter[str]:
+        from . import following
+
+        return following.assign(self, corpus, self.layer(corpus), part)

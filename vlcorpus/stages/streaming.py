@@ -131,7 +131,7 @@ class Samples:
         uids_N16, weights_N = self._verdicts(shard)
         if bytes.fromhex("".join(row["uid"] for row in rows)) != uids_N16.tobytes():
             raise CorpusError(
-                f"shards/{shard} is not of the candidates of {shard}", f"run `vlcorpus verify {self.corpus.path}`"
+                f"shards/{shard} is not of the candidates of {shard}", f"run `vlcorpus verify {self.corpus.place}`"
             )
         entries = {entry.key: entry for entry in tar.scan(path) if entry.extension in IMAGES}
         layers = [probe_captions.of_rows(self.corpus, shard, name, rows) for name in self.captions.names]
@@ -141,7 +141,7 @@ class Samples:
                 row = rows[number]
                 if row["image_key"] not in entries:
                     raise CorpusError(
-                        f"{path} has no image {row['image_key']}", f"run `vlcorpus verify {self.corpus.path}`"
+                        f"{path} has no image {row['image_key']}", f"run `vlcorpus verify {self.corpus.place}`"
                     )
                 entry = entries[row["image_key"]]
                 file.seek(entry.offset)

@@ -95,7 +95,7 @@ class Rows:
         if len(states) != len(self.every):
             raise CorpusError(
                 f"shards/{self.shard} is not of the candidates of {self.shard}",
-                f"run `vlcorpus verify {self.corpus.path}`",
+                f"run `vlcorpus verify {self.corpus.place}`",
             )
         return np.flatnonzero(pc.equal(states, "success").to_numpy())
 
@@ -124,7 +124,7 @@ class Rows:
         where the layer lacks the shard, or has rows of neither.
         """
         place = self.corpus.layer(layer)
-        if not place.path(place.marker(self.shard)).is_file():
+        if place.stats(self.shard) is None:
             raise CorpusError(f"{layer} has no shard {self.shard}", f"the corpus has grown: make {layer} again")
         found = table.read(place.path(f"{self.shard}.parquet"), name, only=["uid", *columns])
         if trusted:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import assets
 from ..errors import SourceError
+from . import places
 
 if TYPE_CHECKING:
     from ..probe.suite import Suite
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def suite_path(suite: str) -> Path:
     """The file or folder that a person means by a suite; SourceError where there is none."""
-    path = Path(suite)
+    path = places.here(suite, "a suite", "a file or a folder")
     if path.exists():
         return path
     known = {each.stem: each for each in sorted(assets.folder("suites").glob("*.yaml"))}

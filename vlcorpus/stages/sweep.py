@@ -95,7 +95,7 @@ class Sweep(Stage):
             )
         if self.oracle is not None and self.oracle not in corpus.layers("decisions"):
             raise UsageError(
-                f"no decision {self.oracle} in {corpus.path} (sweep: oracle)",
+                f"no decision {self.oracle} in {corpus.place} (sweep: oracle)",
                 f"there are: {', '.join(corpus.layers('decisions')) or 'none'}",
             )
 

@@ -110,7 +110,7 @@ def points(corpus: Corpus, arms: Sequence[Arm], seeds: Sequence[int]) -> list[Po
     for arm in arms:
         trained = corpus.layer(f"probes/{arm.probe}").stats(f"seed-{seeds[0]}")
         if trained is None:
-            raise CorpusError(f"no probe {arm.probe} in {corpus.path}", "run the same `vlcorpus sweep` again")
+            raise CorpusError(f"no probe {arm.probe} in {corpus.place}", "run the same `vlcorpus sweep` again")
         found.append(
             Point(
                 arm=arm.probe,

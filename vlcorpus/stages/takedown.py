@@ -79,7 +79,7 @@ class Takedown(Stage):
         if not path.is_file():
             raise CorpusError(
                 f"{self.made()} does not say what it takes down",
-                f"give the list once more: `vlcorpus takedown {corpus.path} LIST --named {self.named}`",
+                f"give the list once more: `vlcorpus takedown {corpus.place} LIST --named {self.named}`",
             )
         return takedown_lists.stored(path)
 

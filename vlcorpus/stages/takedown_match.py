@@ -86,7 +86,7 @@ class Matching:
         found = table.read(layer.path(f"{shard}.parquet"), "shards", only=["sha256", "final_url"])
         if len(found) != count:
             raise CorpusError(
-                f"shards/{shard} is not of the candidates of {shard}", f"run `vlcorpus verify {self._corpus.path}`"
+                f"shards/{shard} is not of the candidates of {shard}", f"run `vlcorpus verify {self._corpus.place}`"
             )
         return found
 

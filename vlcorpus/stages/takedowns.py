@@ -47,8 +47,8 @@ def refuse_stale(corpus: Corpus) -> None:
     names = stale(corpus)
     if names:
         raise CorpusError(
-            f"takedowns/{names[0]} has not seen all pairs of {corpus.path}",
-            f"go through it again: `vlcorpus takedown {corpus.path} --named {names[0]}`",
+            f"takedowns/{names[0]} has not seen all pairs of {corpus.place}",
+            f"go through it again: `vlcorpus takedown {corpus.place} --named {names[0]}`",
         )
 
 

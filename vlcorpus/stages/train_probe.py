@@ -18,7 +18,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..clip.two import towers
@@ -27,9 +26,10 @@ from ..errors import UsageError
 from ..probe.recipes import RECIPES, Recipe
 from ..spec import setting
 from . import models, probe_captions, probe_ranks, takedowns
-from .base import Stage, Tell, Work
+from .base import Needs, Stage, Tell, Work, calm, on
 from .choice import Choice
 from .packs import FOLDER, Packs
+from .places import normal
 from .probe_packing import Maker, Ready, pack
 from .probe_run import Unfinished, curve_files, forget, is_log, opened
 from .probe_sources import Part, Place, encoder, is_folder, own, places
@@ -171,7 +171,7 @@ class TrainProbe(Stage):
     def wanted(self) -> tuple[str, ...]:
         trained = dict.fromkeys([*models.probes(self.start), *models.probes(self.frozen)])
         if self.on:
-            return (*(f"out:{Path(each)}" for each in self.on if is_folder(each)), *trained)
+            return (*(f"out:{normal(each)}" for each in self.on if is_folder(each)), *trained)
         names = ["shards"]
         for below, name in (("decisions", self.decision), ("duplicates", self.duplicates), ("splits", self.split)):
             if name is not None:
@@ -237,8 +237,11 @@ class TrainProbe(Stage):
         return len(self.seeds)
 
     def tidy(self, corpus: Corpus, unit: str) -> None:
-        forget(self.layer(corpus).folder, unit)
+        forget(self.layer(corpus), unit)
         Packs(corpus.path / FOLDER).sweep()
+
+    def takes(self) -> Needs:
+        return on(self.device)
 
     def open(self, corpus: Corpus) -> Work:
         from ..probe.mixing import Mixing
@@ -262,14 +265,14 @@ class TrainProbe(Stage):
             built, of_all = probe_ranks.agreed(group, lambda: ready(seed))
             shares = [each.of_seed(seed, self.parts) for each in of_all]
             sources = [each.pack if self.control == NONE else each.pack.mismatched(seed) for each in shares]
-            settings = self._settings(seed)
+            settings, say = self._settings(seed), calm(tell)  # training ends itself, with a checkpoint
             curve = train(
                 built.model,
                 sources,
                 settings,
                 mixing=Mixing(self.mix, self.weights, self.most_repeats),  # type: ignore[arg-type]
-                on_step=lambda step: tell(step.samples_seen, step.samples_seen),
-                checkpoint=Unfinished(self.layer(corpus).folder, unit, commit.fingerprint, self.checkpoint_every),
+                on_step=lambda step: say(step.samples_seen, step.samples_seen),
+                checkpoint=Unfinished(self.layer(corpus), unit, commit.fingerprint, self.checkpoint_every),
                 logs=opened(self.log_to, corpus, self.probe, unit) if group.rank == 0 else (),
                 group=group,
             )

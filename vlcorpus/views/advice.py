@@ -35,7 +35,7 @@ _WALK = (
 
 def advise(corpus: Corpus, seen: Status) -> str:
     """One command line, with capitals where the reader must choose."""
-    where = shlex.quote(str(corpus.path))
+    where = shlex.quote(corpus.place)
     candidates = seen.layer("candidates")
     if any(each.damaged for each in seen.layers) or seen.imbalances:
         return f"vlcorpus verify {where}"
@@ -66,9 +66,9 @@ def _again(corpus: Corpus, layer: LayerStatus, seen: Status) -> str:
     """The command that makes the rest of a layer, as it was made before."""
     stats = seen.stale_stats.get(layer.name) or _any_stats(corpus, layer.name)
     if layer.name == "shards" and (stats is None or stats.get("stage") == "import"):
-        return f"vlcorpus download {shlex.quote(str(corpus.path))}"
+        return f"vlcorpus download {shlex.quote(corpus.place)}"
     made = command(corpus, stats) if stats is not None else None
-    return made or f"vlcorpus {_verb(layer.name)} {shlex.quote(str(corpus.path))}"
+    return made or f"vlcorpus {_verb(layer.name)} {shlex.quote(corpus.place)}"
 
 
 def _any_stats(corpus: Corpus, name: str) -> dict[str, Any] | None:
@@ -99,7 +99,7 @@ def command(corpus: Corpus, stats: Mapping[str, Any]) -> str | None:
             positional += [str(part) for part in (value if each.many else [value]) if part is not None]
         elif value != default and str(value) != str(default):
             options += _option(each, value)
-    words = ["vlcorpus", cls.name, str(corpus.path), *positional, *options]
+    words = ["vlcorpus", cls.name, corpus.place, *positional, *options]
     return shlex.join(words)
 
 

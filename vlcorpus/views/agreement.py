@@ -72,7 +72,7 @@ def _candidates(ledger: Ledger, corpus: Corpus, shard: str, rows: list[Row]) -> 
         found = table.read(layer.path(f"{shard}.parquet"), "candidates", only=["uid", "image_id", "alt_text"])
     except VlcorpusError:
         return
-    fix = f"run the command that made it again: `vlcorpus download {corpus.path}`"
+    fix = f"run the command that made it again: `vlcorpus download {corpus.place}`"
     for column, ours in (("uid", "uid"), ("image_id", "image_id"), ("alt_text", "caption")):
         there = [value.hex() if isinstance(value, bytes) else value for value in found.column(column).to_pylist()]
         if not _same(ledger, path, f"column {ours} beside the candidates", [row[ours] for row in rows], there, fix):
@@ -323,7 +323,7 @@ def _indexes(ledger: Ledger, corpus: Corpus) -> None:
         layer = corpus.layer(f"index/{model}")
         if stats_or_none(layer, ALL) is None:
             continue
-        fix = f"build it again: `vlcorpus index {corpus.path} --rebuild`"
+        fix = f"build it again: `vlcorpus index {corpus.place} --rebuild`"
         with ledger.trying(f"{layer.name}/{index_about.FILE}", fix):
             about = index_about.read(layer)
             live = sum(segment.rows for segment in about.segments if not segment.dead)

@@ -1,6 +1,6 @@
 """Whether an export agrees with itself and with the corpus that it came from.
 
-    agreement_export(ledger, corpus, Path("out"))
+    agreement_export(ledger, corpus, "out")
 
 Every tar or folder of files holds the keys, texts and uids of its table, in order, and an image of each; a table that
 holds the images has one in each row; uids are sorted, and that of a URL and its text is the one beside them; sizes.json
@@ -11,7 +11,6 @@ the export names (exported_pairs.py).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from .. import identity, schema
@@ -19,6 +18,7 @@ from ..corpus import Corpus, Layer, read_json
 from ..errors import CorpusError, VlcorpusError
 from ..io import subset, table, tar
 from ..stages import export_formats as formats
+from ..stages import places
 from ..stages.export_formats import FILES, PARQUET, TABLE, WEBDATASET, format_of, holder
 from ..stages.export_lists import OWN
 from ..stages.samples import IMAGES
@@ -30,45 +30,46 @@ from .layers import ALL, export_layers, stats_or_none
 _FIX = "write the export again: the same `vlcorpus export` command"
 
 
-def agreement_export(ledger: Ledger, corpus: Corpus, out: Path) -> None:
+def agreement_export(ledger: Ledger, corpus: Corpus, out: str) -> None:
     """Compare an export with its corpus; findings and counts go to the ledger."""
     from ..stages.subsets import CANDIDATES, WITH_IMAGES
     from .exported_pairs import Pairs, compare
 
     top, *splits = export_layers(out)
+    called = places.last(out)
     whole = stats_or_none(top, ALL)
     if whole is None:
-        ledger.wrong(f"{out.name}/all_stats.json", "is not there: the export was not finished", _FIX)
+        ledger.wrong(f"{called}/all_stats.json", "is not there: the export was not finished", _FIX)
     listed: dict[str, list[Any]] = {}
     written = set()
     for layer in splits:
         sizes = {}
         for shard in layer.units():
-            where = f"{out.name}/{layer.folder.name}/{shard}"
+            where = f"{called}/{layer.folder.name}/{shard}"
             ledger.at(where)
             format = format_of(stats_or_none(layer, shard))
             held = holder(shard, format)
             try:
                 uids = entries(layer, shard, format)
                 sizes[held] = len(uids)
-                _shard(ledger, layer, shard, format, f"{out.name}/{layer.folder.name}/{held}")
+                _shard(ledger, layer, shard, format, f"{called}/{layer.folder.name}/{held}")
             except VlcorpusError:
                 continue  # told when the file was read on its own
             written.add(format)
             listed.setdefault(layer.folder.name, []).append(uids)
-        with ledger.trying(f"{out.name}/{layer.folder.name}/sizes.json", _FIX):
+        with ledger.trying(f"{called}/{layer.folder.name}/sizes.json", _FIX):
             found = read_json(layer.path("sizes.json"))
-            ledger.agree(f"{out.name}/{layer.folder.name}/sizes.json", "samples", found, sizes, _FIX)
+            ledger.agree(f"{called}/{layer.folder.name}/sizes.json", "samples", found, sizes, _FIX)
     if whole is not None:
         pairs = Pairs(
-            out.name,
+            called,
             whole.get("settings", {}),
             CANDIDATES if written & set(formats.LISTS) else WITH_IMAGES,
             uid_kind(top) or OWN,
             repeated=formats.URLS not in written,
         )
         kept = compare(ledger, corpus, pairs, listed)
-        ledger.agree(f"{out.name}/all_stats.json", "rows kept", kept, whole.get("kept"), _FIX)
+        ledger.agree(f"{called}/all_stats.json", "rows kept", kept, whole.get("kept"), _FIX)
 
 
 def _shard(ledger: Ledger, layer: Layer, shard: str, format: str, where: str) -> None:

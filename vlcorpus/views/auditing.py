@@ -95,7 +95,7 @@ def draw(
     none.
     UsageError for a decision of candidates, which have no pictures, for an unknown score, and for an impossible n.
     """
-    name = corpus.find("decisions", decision, flag="--decision", make=f"vlcorpus filter {corpus.path} --min-sim 0.28")
+    name = corpus.find("decisions", decision, flag="--decision", make=f"vlcorpus filter {corpus.place} --min-sim 0.28")
     stats = _decided(corpus, name)
     columns = catalogue(corpus)
     by = _score(columns, stats["predicates"], score)
@@ -260,7 +260,7 @@ def _shown(corpus: Corpus, drawn: Drawn) -> list[Shown]:
             one = rows.slice(row, 1).to_pylist()[0]
             entry = places.get(one["image_key"])
             if entry is None:
-                raise CorpusError(f"{path} has no image {one['image_key']}", f"run `vlcorpus verify {corpus.path}`")
+                raise CorpusError(f"{path} has no image {one['image_key']}", f"run `vlcorpus verify {corpus.place}`")
             picture = thumbnail(tar.read_at(path, entry.offset, entry.length), SIDE)
             language = languages[row].as_py()
             found[one["uid"]] = Shown(one["uid"], shown(one["caption"]), shown(language) if language else None, picture)

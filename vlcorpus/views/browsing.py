@@ -14,16 +14,20 @@ layer is still what it was when it was last listed.
 
 from __future__ import annotations
 
+import fnmatch
 import os
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import schema
 from ..corpus import Corpus, Layer
 from ..errors import SourceError, UsageError, VlcorpusError
+from ..stages.places import is_url
 from . import tables
-from .layers import present, stats_or_none, units
+from .balance import number
+from .layers import present, stats_or_none, table_of, units
 from .status import bytes_of, rows_of
 from .tables import Listed
 
@@ -71,12 +75,29 @@ def folder_tables(root: Path) -> list[Shelf]:
 
 def signature(layer: Layer) -> Signature:
     """Names, times and sizes of the layer's stats files: what is committed anew changes them."""
+    if layer.remote:
+        read = {unit: stats_or_none(layer, unit) or {} for unit in units(layer)}
+        return tuple((unit, _made(stats), layer.size(layer.marker(unit)) or 0) for unit, stats in read.items())
     try:
-        with os.scandir(layer.folder) as entries:
-            stats = [(each.name, each.stat()) for each in entries if each.name.endswith(".json")]
+        stats = [(name, layer.path(name).stat()) for name in layer.names("*.json")]
     except OSError:
         return ()
     return tuple(sorted((name, about.st_mtime_ns, about.st_size) for name, about in stats))
+
+
+def _made(stats: Mapping[str, Any]) -> int:
+    ended = stats.get("end_time")
+    return int(ended * 1e9) if isinstance(ended, int | float) else 0
+
+
+def brought(corpus: Corpus, path: str) -> None:
+    """Fetch the tables that a path names, where the corpus lies in an object store."""
+    for layer in present(corpus) if is_url(corpus.place) else ():
+        below = path.removeprefix(layer.name)
+        if path.startswith(layer.name) and below[:1] in ("", "/"):
+            inside = below.strip("/")
+            wanted = inside if inside.endswith(".parquet") else f"{inside}/*.parquet".lstrip("/")
+            layer.paths([name for name in layer.names("**/*") if fnmatch.fnmatchcase(name, wanted)])
 
 
 def located(root: Path, path: str) -> list[Path]:
@@ -136,8 +157,32 @@ def _shelf(corpus: Corpus, layer: Layer) -> Shelf:
         kept=kept,
         rejected=rejected,
         bytes=sum(bytes_of(stats) for stats in good.values()),
-        tables=tuple(_tables(corpus.path, layer.folder)),
+        tables=tuple(_told(layer, good) if layer.remote else _tables(corpus.path, layer.folder)),
     )
+
+
+def _told(layer: Layer, good: Mapping[str, Mapping[str, Any]]) -> list[Listed]:
+    """The tables of a layer in a store: by what their commits say, where each has a row for all that was seen; others
+    are fetched, as only they know their rows."""
+    folders: dict[str, dict[str, str]] = {}
+    for unit, stats in good.items():
+        for name in stats["outputs"]:
+            if name.endswith(".parquet"):
+                folders.setdefault(name.rpartition("/")[0], {})[name] = unit
+    found = []
+    for folder, names in sorted(folders.items()):
+        several = len(names) > 1 and not all(name.removesuffix(".parquet")[-1:].isdigit() for name in names)
+        for some in [[name] for name in sorted(names)] if several else [sorted(names)]:
+            path = f"{layer.name}/{some[0] if several else folder}".rstrip("/")
+            named = {table_of(layer.name, name) for name in some}
+            table = named.pop() if len(named) == 1 else None
+            if table is None or not all(each == f"{names[each]}.parquet" for each in some):
+                found.append(tables.listed(path, layer.paths(some)))
+                continue
+            rows = sum(number(good[names[each]], "seen") for each in some)
+            held = sum(number(good[names[each]]["outputs"][each], "bytes") for each in some)
+            found.append(Listed(path, table, schema.table(table).meaning, len(some), rows, held))
+    return found
 
 
 def _tables(root: Path, folder: Path) -> list[Listed]:

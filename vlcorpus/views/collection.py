@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..corpus import FILE
+from ..stages import places
 
 if TYPE_CHECKING:
     from ..knn.query import Term
@@ -128,15 +128,16 @@ class Collection(Protocol):
         ...
 
 
-def open_collection(path: Path, *, model: str | None = None) -> Collection:
-    """The corpus at a path with the embeddings of a model (the scored one, or the only one, if not given), or the
-    folder of embeddings there. CorpusError where there is neither, or where its counts or digests disagree."""
-    if not (path / FILE).is_file():
+def open_collection(place: str | Path, *, model: str | None = None) -> Collection:
+    """The corpus at a path or an address with the embeddings of a model (the scored one, or the only one, if not
+    given), or the folder of embeddings there. CorpusError where there is neither, or where its counts or digests
+    disagree."""
+    text = str(place)
+    if not places.is_url(text) and not places.is_corpus(text):
         from . import foreign
 
-        if foreign.is_folder(path):
-            return foreign.FolderCollection(path, model=model)
-    from ..corpus import Corpus
+        if foreign.is_folder(Path(text)):
+            return foreign.FolderCollection(Path(text), model=model)
     from .corpus_collection import CorpusCollection
 
-    return CorpusCollection(Corpus.open(path), model=model)
+    return CorpusCollection(places.opened(text), model=model)

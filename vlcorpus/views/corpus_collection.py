@@ -67,7 +67,7 @@ class CorpusCollection:
         self.model = self.layer.folder.name
         self.shards = self.layer.units()
         if not self.shards:
-            raise CorpusError(f"no {self.layer.name} in {corpus.path}", f"make them: `vlcorpus embed {corpus.path}`")
+            raise CorpusError(f"no {self.layer.name} in {corpus.place}", f"make them: `vlcorpus embed {corpus.place}`")
         sizes = [checked(corpus, self.layer, shard) for shard in self.shards]
         if len({dimension for _, dimension in sizes}) > 1:
             raise CorpusError(f"the shards of {self.layer.name} have vectors of different lengths", AGAIN)
@@ -97,11 +97,11 @@ class CorpusCollection:
         missing = sorted(set(self.corpus.layer("shards").units()) - set(self.shards))
         if missing:
             self.notes.append(
-                f"{len(missing)} shards are not embedded yet, and cannot be found: `vlcorpus embed {self.corpus.path}`"
+                f"{len(missing)} shards are not embedded yet, and cannot be found: `vlcorpus embed {self.corpus.place}`"
             )
         for name in stale(self.corpus):
             self.notes.append(
-                f"takedowns/{name} has not seen all pairs: `vlcorpus takedown {self.corpus.path} --named {name}`"
+                f"takedowns/{name} has not seen all pairs: `vlcorpus takedown {self.corpus.place} --named {name}`"
             )
 
     def searcher(self, side: Side = "image") -> Searcher:
@@ -222,7 +222,7 @@ class CorpusCollection:
         if places.null_count:
             raise CorpusError(
                 f"{self.layer.name} {shard} has pairs that shards/{shard} has not",
-                f"embed again: `vlcorpus embed {self.corpus.path}`",
+                f"embed again: `vlcorpus embed {self.corpus.place}`",
             )
         found: Ints = places.to_numpy().astype(np.int64)
         return found

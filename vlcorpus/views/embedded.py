@@ -8,6 +8,9 @@ Cost: 2 ms a shard: three sizes, two headers, a footer, two stats files.
 
 from __future__ import annotations
 
+import errno
+import os
+
 from ..corpus import Corpus, Layer
 from ..errors import CorpusError, UsageError
 from ..io import table, vectors
@@ -32,7 +35,7 @@ def embeddings(corpus: Corpus, model: str | None) -> Layer:
 
     slug = describe(models.reference(corpus, model), download=False).slug
     if slug not in known:
-        raise UsageError(f"no embeddings of {slug} in {corpus.path}", f"there are: {', '.join(known)}")
+        raise UsageError(f"no embeddings of {slug} in {corpus.place}", f"there are: {', '.join(known)}")
     return corpus.layer(f"embeddings/{slug}")
 
 
@@ -43,10 +46,9 @@ def checked(corpus: Corpus, layer: Layer, shard: str) -> tuple[int, int]:
     metadata = f"metadata/metadata_{shard}.parquet"
     for name in (*paths.values(), metadata):
         told = stats.get("outputs", {}).get(name, {}).get("bytes")
-        try:
-            size = layer.path(name).stat().st_size
-        except OSError as error:
-            raise CorpusError(f"cannot read {layer.path(name)}: {error.strerror}", AGAIN) from error
+        size = layer.size(name)
+        if size is None:
+            raise CorpusError(f"cannot read {layer.path(name)}: {os.strerror(errno.ENOENT)}", AGAIN)
         if size != told:
             raise CorpusError(f"{layer.path(name)} has {size} bytes, and its stats say {told}", AGAIN)
     image, text = (vectors.read(layer.path(name)).shape for name in paths.values())
@@ -60,6 +62,6 @@ def checked(corpus: Corpus, layer: Layer, shard: str) -> tuple[int, int]:
     made_of = stats.get("inputs", {}).get("shards")
     if made_of is not None and made_of != corpus.layer("shards").digest(shard):
         raise CorpusError(
-            f"{layer.name} {shard} is of an earlier shards/{shard}", f"embed again: `vlcorpus embed {corpus.path}`"
+            f"{layer.name} {shard} is of an earlier shards/{shard}", f"embed again: `vlcorpus embed {corpus.place}`"
         )
     return image[0], image[1]

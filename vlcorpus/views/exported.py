@@ -1,6 +1,6 @@
 """What an export holds of the corpus's pairs: uids, however they are written down.
 
-exported(Path("out"), uid, given_uid)          where a pair stands: [Exported("out", "train", "train/00000.tar", …)]
+exported("out", uid, given_uid)                where a pair stands: [Exported("out", "train", "train/00000.tar", …)]
 entries(layer, "00000", format)                uids of a shard of an export as (N, 16) bytes, in its order
 """
 
@@ -32,7 +32,7 @@ class Exported:
     key: str
 
 
-def exported(out: Path, uid: bytes, given_uid: str | None) -> Iterator[Exported]:
+def exported(out: str | Path, uid: bytes, given_uid: str | None) -> Iterator[Exported]:
     """Every place of a pair. given_uid: that of its candidate. CorpusError where there is no export."""
     top, *splits = export_layers(out)
     kind = uid_kind(top)

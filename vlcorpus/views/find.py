@@ -58,8 +58,8 @@ def find(corpus: Corpus, text: str) -> Found | Refused:
         found = list({each.uid: each for each in _refused(corpus, text)}.values())
     if not found:
         raise VlcorpusError(
-            f"no pair {text} in {corpus.path}",
-            "uids stand in the uid column of shards/*.parquet: `vlcorpus inspect " + str(corpus.path) + "/shards`",
+            f"no pair {text} in {corpus.place}",
+            "uids stand in the uid column of shards/*.parquet: `vlcorpus inspect " + corpus.place + "/shards`",
         )
     if len(found) > 1:
         named = ", ".join(each.uid.hex() for each in found[:_MOST_NAMED])

@@ -21,7 +21,7 @@ from ..corpus import Corpus
 from ..errors import VlcorpusError
 from ..stages import registry
 from ..stages.base import Stage
-from .layers import ALL, head, heads
+from .layers import ALL, head, heads, is_there
 
 FRESH, STALE, UNKNOWN = "fresh", "stale", "unknown"
 
@@ -74,7 +74,7 @@ class Freshness:
             return recorded
         layer = self._corpus.layer(name)
         if (name, unit) not in self._units:
-            self._units[name, unit] = layer.digest(unit) if layer.path(layer.marker(unit)).is_file() else ""
+            self._units[name, unit] = layer.digest(unit) if is_there(layer, unit) else ""
         if self._units[name, unit] == recorded:
             return recorded
         if name not in self._whole:

@@ -122,7 +122,7 @@ def funnel_of(decision: str, stats: Mapping[str, Any]) -> Funnel:
 
 def stats_of(corpus: Corpus, decision: str) -> dict[str, Any]:
     """The stats of a whole decision; CorpusError, with what there is, where there is none."""
-    corpus.find("decisions", decision, flag="its name", make=f"vlcorpus filter {corpus.path} --min-sim 0.28")
+    corpus.find("decisions", decision, flag="its name", make=f"vlcorpus filter {corpus.place} --min-sim 0.28")
     stats = corpus.layer(f"decisions/{decision}").stats(ALL)
     if stats is None:
         raise CorpusError(f"decision {decision} is not whole", "run the same `vlcorpus filter` again: it resumes")

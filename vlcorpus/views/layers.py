@@ -14,7 +14,7 @@ from typing import Any
 
 from ..corpus import Corpus, Layer
 from ..errors import CorpusError
-from ..stages import scorers
+from ..stages import places, scorers
 
 ALL = "all"
 SINGLE = ("candidates", "shards")
@@ -54,15 +54,19 @@ def present(corpus: Corpus) -> tuple[Layer, ...]:
     for name in _ORDER:
         if name.endswith("/"):
             found += [corpus.layer(name + each) for each in corpus.layers(name.rstrip("/"))]
-        elif corpus.layer(name).folder.is_dir():
+        elif corpus.layer(name).there():
             found.append(corpus.layer(name))
     return tuple(found)
 
 
 def units(layer: Layer) -> tuple[str, ...]:
     """The committed units, "all" last where there is one."""
-    has_all = (layer.folder / layer.marker(ALL)).is_file()
-    return (*layer.units(), ALL) if has_all else layer.units()
+    return (*layer.units(), ALL) if is_there(layer, ALL) else layer.units()
+
+
+def is_there(layer: Layer, unit: str) -> bool:
+    """Whether a unit is committed, damaged or not; its stats are not read."""
+    return layer.is_file(layer.marker(unit))
 
 
 def stats_or_none(layer: Layer, unit: str) -> dict[str, Any] | None:
@@ -73,11 +77,10 @@ def stats_or_none(layer: Layer, unit: str) -> dict[str, Any] | None:
         return None
 
 
-def export_layers(out: Path) -> tuple[Layer, ...]:
+def export_layers(out: str | Path) -> tuple[Layer, ...]:
     """The layers of an export: its folder, then one for each split. CorpusError where it is no export."""
-    top = Layer(f"out:{out}", out)
-    splits = [each for each in sorted(out.iterdir()) if each.is_dir()] if out.is_dir() else []
-    found = (top, *(Layer(f"{top.name}/{each.name}", each) for each in splits))
+    top = places.export(str(out))
+    found = (top, *(top.below(split) for split in places.folders(top)))
     if not any(units(layer) for layer in found):
         raise CorpusError(f"no export at {out}", f"write one: `vlcorpus export CORPUS {out}`")
     return found

@@ -97,7 +97,7 @@ class Life:
     taken_down: dict[str, str] = field(default_factory=dict)
 
 
-def life(corpus: Corpus, place: Found | Refused, *, export: Path | None = None) -> Life:
+def life(corpus: Corpus, place: Found | Refused, *, export: str | Path | None = None) -> Life:
     """Everything that the corpus, and an export where one is named, knows of a pair. CorpusError for damaged files."""
     if isinstance(place, Refused):
         values = _plain({name: value for name, value in place.values.items() if name != "reason"})
@@ -139,7 +139,7 @@ def _fetched(corpus: Corpus, place: Found) -> dict[str, Any] | None:
     if row.get("uid") != place.uid.hex():
         raise CorpusError(
             f"row {place.row} of shards/{place.shard}.parquet is not that candidate",
-            f"run `vlcorpus verify {corpus.path}`",
+            f"run `vlcorpus verify {corpus.place}`",
         )
     return row
 
@@ -178,7 +178,7 @@ def _embedded(corpus: Corpus, place: Found, row: int) -> list[Embedded]:
             rows = vectors.read(layer.path(f"{side}_emb/{side}_emb_{place.shard}.npy"))
             if row >= len(rows):
                 raise CorpusError(
-                    f"{layer.name} has no row {row} in shard {place.shard}", f"run `vlcorpus verify {corpus.path}`"
+                    f"{layer.name} has no row {row} in shard {place.shard}", f"run `vlcorpus verify {corpus.place}`"
                 )
             norms.append(float(np.linalg.norm(rows[row].astype(np.float64))))
         found.append(Embedded(model, rows.shape[1], row, *norms))

@@ -17,7 +17,7 @@ from typing import Any
 from .. import schema
 from ..corpus import Corpus, Layer
 from ..io import table
-from .layers import ALL, stats_or_none
+from .layers import ALL, is_there, stats_or_none
 
 Row = Mapping[str, Any]
 
@@ -25,7 +25,7 @@ Row = Mapping[str, Any]
 def page_of(corpus: Corpus, found: Row) -> dict[str, Any] | None:
     """The page of a pair, without its links; None where its source did not crawl, or has no such page."""
     layer = corpus.layer(f"sources/{found['source']}")
-    if found["page_url"] is None or not layer.path("pages").is_dir():
+    if found["page_url"] is None or not layer.names("pages/*"):
         return None
     for part in _parts(layer, found["source_file"]):
         path = layer.path(f"pages/{part}.parquet")
@@ -58,14 +58,14 @@ def _named(layer: Layer, file: str) -> str | None:
     path = PurePosixPath(file)
     if path.parts[:2] == (PurePosixPath(layer.name).name, "warc"):
         part = path.name.partition(".")[0]
-        return part if layer.path(layer.marker(part)).is_file() else None
+        return part if is_there(layer, part) else None
     whole = stats_or_none(layer, ALL) or {}
     inputs = whole.get("inputs")
     for name in inputs if isinstance(inputs, dict) else ():
         number, _, rest = str(name).partition("/")
         if rest == file and number.isdecimal():
             part = f"{int(number):05d}"
-            return part if layer.path(layer.marker(part)).is_file() else None
+            return part if is_there(layer, part) else None
     return None
 
 

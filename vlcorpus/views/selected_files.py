@@ -14,8 +14,10 @@ Cost: memory of one block (4,096 rows, or one image); 10 us a row, 0.1 ms a samp
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -27,6 +29,7 @@ import numpy.typing as npt
 from ..errors import CorpusError, UsageError, VlcorpusError
 from .collection import Collection, Pair
 from .corpus_collection import CorpusCollection
+from .layers import is_there
 from .selection import Selection, uids_of
 
 if TYPE_CHECKING:
@@ -66,13 +69,12 @@ def estimate(collection: Collection, selection: Selection, format: str) -> int |
     layer, total = collection.corpus.layer("shards"), 0.0
     for number in np.flatnonzero(counts).tolist():
         rows = int(collection.starts[number + 1] - collection.starts[number])
-        try:
-            size = layer.path(f"{collection.shards[number]}.tar").stat().st_size
-        except OSError as error:
+        size = layer.size(f"{collection.shards[number]}.tar")
+        if size is None:
             raise CorpusError(
-                f"cannot read shards/{collection.shards[number]}.tar: {error.strerror}",
+                f"cannot read shards/{collection.shards[number]}.tar: {os.strerror(errno.ENOENT)}",
                 "run `vlcorpus verify` on the corpus",
-            ) from error
+            )
         total += size / rows * int(counts[number])
     return int(total)
 
@@ -230,7 +232,7 @@ def _scores(collection: CorpusCollection) -> Iterator[tuple[str, pa.DataType]]:
         layer = collection.corpus.layer(origin.layer or "shards")
         if "." in name or name in _OWN or not origin.layer.startswith("scores/"):
             continue
-        if all(layer.path(layer.marker(shard)).is_file() for shard in collection.shards):
+        if all(is_there(layer, shard) for shard in collection.shards):
             yield name, schema.table(origin.table).arrow().field(origin.column).type
 
 

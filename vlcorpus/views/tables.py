@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from .. import schema
 from ..corpus import FILE
 from ..errors import SourceError, UsageError, nearest
+from ..stages import places
 from .columns import Column, Tally
 
 MOST_COLUMNS = 512
@@ -54,6 +55,14 @@ class Inspected:
     bytes: int
     columns: tuple[Column, ...]
     head: tuple[dict[str, Any], ...]
+
+
+def here(text: str) -> Path:
+    """The path of a text; of an address in a store its tables are fetched first."""
+    if places.is_url(text) and not text.endswith(".parquet"):
+        places.export(text).path(FILE)
+        return places.fetched(text, "inspect", "a parquet file, a layer or a corpus", ending=".parquet")
+    return places.fetched(text, "inspect", "a parquet file, a layer or a corpus")
 
 
 def groups(path: Path) -> dict[Path, list[Path]]:

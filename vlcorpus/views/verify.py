@@ -5,7 +5,7 @@
     found.checked       {"units": 42, "files": 96, "bytes": 81_231_004, "samples": 9_412, "rows": 58_310}
 
     verify(corpus, quick=True)                     sizes and counts only: nothing but stats files is read
-    verify(corpus, export=Path("out"))             an export, too
+    verify(corpus, export="out")                   an export, too
 
 Each committed unit: its outputs are there, with the size and the sha256 of the commit; tars hold what webdataset would
 read; tables have the declared columns; rows and uids of one shard are the same in every layer; every row that came in
@@ -18,7 +18,6 @@ that is being written to, a finding may be gone a moment later.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ from ..corpus import FILE, Corpus, Layer
 from ..errors import CorpusError
 from ..io.commit import TEMPORARY
 from ..io.journal import PREFIX as JOURNAL
-from ..stages import export_formats
+from ..stages import export_formats, places
 from .balance import across, imbalance
 from .finding import AGAIN, Finding, Ledger, Note
 from .layers import export_layers, head, present, stats_or_none, table_of, units
@@ -51,7 +50,7 @@ class Verified:
 def verify(
     corpus: Corpus,
     *,
-    export: Path | None = None,
+    export: str | Path | None = None,
     quick: bool = False,
     tell: Callable[[str, int], None] | None = None,
 ) -> Verified:
@@ -60,41 +59,42 @@ def verify(
     tell: called with the path under work and the number of findings so far.
     """
     ledger = Ledger(tell)
-    listed: set[Path] = set()
+    listed: set[str] = set()
     layers = present(corpus)
     for layer in layers:
         for unit in units(layer):
-            _unit(ledger, layer, unit, corpus.path, quick=quick, listed=listed)
+            _unit(ledger, layer, unit, layer.name, quick=quick, listed=listed)
     for each in across({layer.name: {unit: stats_or_none(layer, unit) for unit in units(layer)} for layer in layers}):
         ledger.wrong(f"{each.layer}/{each.unit}", each.what, "run the command that made it again")
     if not quick:
         from .agreement import agreement
 
         agreement(ledger, corpus)
-    _strays(ledger, corpus.path, listed, own=_OWN, folders={"log", "packs"})
+    _strays(ledger, corpus.layer(""), listed, "", own=_OWN, folders={"log", "packs"})
     if export is not None:
-        _export(ledger, corpus, export, quick=quick)
+        _export(ledger, corpus, str(export), quick=quick)
     return Verified(tuple(ledger.findings), tuple(ledger.notes), dict(ledger.checked), quick)
 
 
-def _export(ledger: Ledger, corpus: Corpus, out: Path, *, quick: bool) -> None:
-    listed: set[Path] = set()
-    layers = export_layers(out)
-    for layer in layers:
+def _export(ledger: Ledger, corpus: Corpus, out: str, *, quick: bool) -> None:
+    listed: set[str] = set()
+    top, *splits = export_layers(out)
+    for layer in (top, *splits):
+        below = [places.last(layer.name)] if layer is not top else []
+        where = "/".join(each for each in (places.last(out), *below) if each)
         for unit in units(layer):
-            _unit(ledger, layer, unit, out.parent, quick=quick, listed=listed)
+            _unit(ledger, layer, unit, where, quick=quick, listed=listed)
     if not quick:
         from .agreement_export import agreement_export
 
         agreement_export(ledger, corpus, out)
-    _strays(ledger, out, listed, own={"sizes.json"}, folders=set())
+    _strays(ledger, top, listed, places.last(out), own={"sizes.json"}, folders=set())
 
 
-def _unit(ledger: Ledger, layer: Layer, unit: str, root: Path, *, quick: bool, listed: set[Path]) -> None:
-    """One commit: its stats file, its counts, its outputs."""
-    marker = layer.path(layer.marker(unit))
-    listed.add(marker)
-    where = _relative(marker, root)
+def _unit(ledger: Ledger, layer: Layer, unit: str, folder: str, *, quick: bool, listed: set[str]) -> None:
+    """One commit: its stats file, its counts, its outputs. folder: what the layer is called in findings."""
+    where = f"{folder}/{layer.marker(unit)}".lstrip("/")
+    listed.add(where)
     ledger.at(where)
     ledger.checked["units"] += 1
     try:
@@ -108,11 +108,11 @@ def _unit(ledger: Ledger, layer: Layer, unit: str, root: Path, *, quick: bool, l
         if wrong:
             ledger.wrong(where, wrong, AGAIN)
     for name, about in stats["outputs"].items():
-        path = layer.path(name)
-        listed.add(path)
+        where = f"{folder}/{name}".lstrip("/")
+        listed.add(where)
         ledger.checked["files"] += 1
-        if _same_bytes(ledger, path, about, _relative(path, root), quick=quick) and not quick:
-            _content(ledger, layer, name, path, _relative(path, root), stats)
+        if _same_bytes(ledger, layer, name, about, where, quick=quick) and not quick:
+            _content(ledger, layer, name, layer.path(name), where, stats)
 
 
 def _unsaid(layer: Layer, unit: str, stats: dict[str, Any]) -> str | None:
@@ -127,23 +127,28 @@ def _unsaid(layer: Layer, unit: str, stats: dict[str, Any]) -> str | None:
     return None
 
 
-def _same_bytes(ledger: Ledger, path: Path, about: Any, where: str, *, quick: bool) -> bool:
+def _same_bytes(ledger: Ledger, layer: Layer, name: str, about: Any, where: str, *, quick: bool) -> bool:
     """Whether a file is there with the size and sha256 of its commit; what opens all the same is looked into."""
     if not isinstance(about, dict) or type(about.get("bytes")) is not int or not isinstance(about.get("sha256"), str):
         ledger.wrong(where, "its commit does not say size and sha256", AGAIN)
         return True
     try:
-        if path.is_symlink() or not path.is_file():
-            ledger.wrong(where, "is a link" if path.is_symlink() else "is missing", AGAIN)
+        path = layer.path(name) if not quick or not layer.remote else None
+        is_link = path is not None and path.is_symlink()
+        size = layer.size(name)
+        if size is None or is_link:
+            ledger.wrong(where, "is a link" if is_link else "is missing", AGAIN)
             return False
-        size = path.stat().st_size
         ledger.checked["bytes"] += size
         if size != about["bytes"]:
             ledger.wrong(where, f"has {size} bytes, and its commit says {about['bytes']}", AGAIN)
-        elif not quick and _sha256(path) != about["sha256"]:
+        elif not quick and path is not None and _sha256(path) != about["sha256"]:
             ledger.wrong(where, "has other bytes than its commit says (sha256)", AGAIN)
     except OSError as error:
         ledger.wrong(where, f"cannot be read: {error.strerror}", "ask for permission to read it")
+        return False
+    except CorpusError as error:  # it cannot be fetched
+        ledger.wrong(where, error.message, error.hint)
         return False
     return True
 
@@ -181,21 +186,13 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _strays(ledger: Ledger, root: Path, listed: set[Path], *, own: set[str], folders: set[str]) -> None:
+def _strays(ledger: Ledger, root: Layer, listed: set[str], called: str, *, own: set[str], folders: set[str]) -> None:
     """Files that no commit lists: nobody reads them, so they are notes."""
-    for folder, names, files in os.walk(root):
-        if Path(folder) == root:
-            names[:] = [name for name in names if name not in folders]
-        names.sort()
-        for name in sorted(files):
-            path = Path(folder) / name
-            if path in listed or name in own or name.startswith(".lock-"):
-                continue
-            what = "no commit lists it"
-            if name.startswith((TEMPORARY, JOURNAL)) or name.endswith(".tmp"):
-                what = "left by an interrupted run; the same command removes it"
-            ledger.note(_relative(path, root), what)
-
-
-def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    for path in places.everything(root, but=folders):
+        name = path.rpartition("/")[2]
+        if f"{called}/{path}".lstrip("/") in listed or name in own or name.startswith(".lock-"):
+            continue
+        what = "no commit lists it"
+        if name.startswith((TEMPORARY, JOURNAL)) or name.endswith(".tmp"):
+            what = "left by an interrupted run; the same command removes it"
+        ledger.note(path, what)

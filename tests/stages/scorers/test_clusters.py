@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,14 @@ import pytest
 
 from tests.scores.vectors import unit
 from tests.stages.given import committed, give, pairs, run_here
-from tests.stages.running import do
+from tests.stages.lending import processes, shuffled
+from tests.stages.running import contents, do, quiet
 from tests.stages.scorers.embedded import DIMENSION, both, scored, toy_corpus, write_embeddings
 from vlcorpus.errors import SourceError, UsageError
+from vlcorpus.scores import clusters
+from vlcorpus.stages import relay
 from vlcorpus.stages.score import Score
+from vlcorpus.stages.sharing import lent
 
 
 def test_every_row_has_the_nearest_centroid(tmp_path: Path) -> None:
@@ -48,6 +53,36 @@ def test_shards_order_and_workers_change_no_bit(tmp_path: Path) -> None:
     files = [(corpus.path / "scores" / "clusters" / "centroids.npy").read_bytes() for corpus in (one, other)]
     assert files[0] == files[1]
     assert not committed(run_here(one, [score]))
+
+
+def test_parts_in_any_order_done_twice_and_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The centroids are those of all rows drawn and trained on in one place."""
+    every = pairs(0, 40)
+    monkeypatch.setattr(clusters, "ROWS_EACH", 8)
+    made = []
+    for name in ("alone", "parts", "lent", "processes"):
+        corpus = toy_corpus(tmp_path / name, every[:9], every[9:25], every[25:], hurt={every[3].uid: float("nan")})
+        if name != "alone":
+            monkeypatch.setattr(relay, "PART_ROWS", 16)
+        work = Score(score="clusters", clusters=3, seed=2).open(corpus)
+        with contextlib.ExitStack() as stack:
+            if name == "lent":
+                stack.enter_context(lent(shuffled(1)))
+            elif name == "processes":
+                stack.enter_context(lent(stack.enter_context(processes(2))))
+            work("all", quiet)
+        made.append(contents(corpus, "scores/clusters"))
+        if name == "alone":
+            uids, image, _ = both(corpus)
+            good = np.isfinite(image).all(1)
+            names = np.frombuffer(b"".join(uids), np.uint8).reshape(-1, 16)
+            order = clusters.train_order(names, good, clusters=3, seed=2)
+            assert len(order) == 24
+            trained = clusters.train(image.astype(np.float16)[order], 3)
+            assert (
+                np.load(corpus.path / "scores" / "clusters" / "centroids.npy").tobytes() == trained.centroids.tobytes()
+            )
+    assert made[0] == made[1] == made[2] == made[3] and len(made[0]) == 4
 
 
 def test_growth_clusters_anew(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,17 @@ import numpy as np
 import pytest
 
 from tests.stages.given import committed, run_here
-from tests.stages.running import contents, do
+from tests.stages.lending import processes, shuffled
+from tests.stages.running import contents, do, quiet
 from tests.stages.scorers.texts import candidates, corpus_of, scored, stats
 from vlcorpus.corpus import Corpus
 from vlcorpus.errors import CorpusError, SourceError, UsageError
 from vlcorpus.scores.metaclip import Entries, entry_probability, limit_of_share, probability, tail_share
+from vlcorpus.stages import relay
 from vlcorpus.stages.score import Score
 from vlcorpus.stages.scorers import metaclip
 from vlcorpus.stages.scorers.text_languages import list_for
+from vlcorpus.stages.sharing import lent
 
 SHARDS = (["a cat", "a black cat", "a dog", "", "a cat"], ["cat and dog", "a cat", "Cat", "12, a cat"])
 ENTRIES = ["cat", "black cat", "dog", "12", "never"]
@@ -123,6 +127,29 @@ def test_the_same_bytes_at_any_number_of_workers_and_with_nothing_kept(
             run_here(corpus, [stage])
         made.append(contents(corpus, "scores"))
     assert made[0] == made[1] == made[2] and len(made[0]) == 3
+
+
+def test_parts_in_any_order_done_twice_and_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    for name in ("alone", "parts", "lent", "processes"):
+        (tmp_path / name).mkdir()
+        corpus, _, _ = many(tmp_path / name)
+        if name != "alone":
+            monkeypatch.setattr(relay, "PART_ROWS", 200)
+        work = Score(score="metaclip", terms=str(tmp_path / name / "lists"), limit=8).open(corpus)
+        asked: list[str] = []
+        with contextlib.ExitStack() as stack:
+            if name == "lent":
+                stack.enter_context(lent(shuffled(1, asked)))
+            elif name == "processes":
+                stack.enter_context(lent(stack.enter_context(processes(2))))
+            work("all", quiet)
+        assert name != "lent" or (asked.count("gather"), asked.count("make")) == (6, 6)
+        about = stats(corpus, "metaclip", "all")
+        made.append(
+            (contents(corpus, "scores"), {key: about[key] for key in ("lists", "matched", "tail_share", "seen")})
+        )
+    assert made[0] == made[1] == made[2] == made[3] and len(made[0][0]) == 3
 
 
 def test_detected_languages_go_before_those_of_the_crawl(tmp_path: Path) -> None:

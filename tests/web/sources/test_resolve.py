@@ -17,8 +17,9 @@ import pytest
 
 from tests.net.server import LoopbackServer
 from vlcorpus.errors import SourceError, UsageError, VlcorpusError
+from vlcorpus.io.places import shown
 from vlcorpus.stages.content import digest_of
-from vlcorpus.web.sources.naming import says, shown
+from vlcorpus.web.sources.naming import says
 from vlcorpus.web.sources.resolve import Reach, Resolved, SourceFile, identity, local, resolve
 from vlcorpus.web.sources.tries import Patience
 

@@ -11,7 +11,8 @@
                 return Scored({"uid": uids, "capitals": counts})
             return columns
 
-A score that needs the whole corpus at once (`whole`) gets all its shards and gives a Scored for each, in any order. The
+A score that needs the whole corpus at once (`whole`) gets all its shards and gives a Scored for each, in any order. One
+that only has to know something of all shards before it can do each is `Parted`: all workers that are free do it. The
 columns are those of schemas/score-<kind>.json, row r of them the r-th candidate of the shard (of = "candidates") or its
 r-th pair with an image (of = "images"). A value that cannot be had is null, never a number.
 """
@@ -27,6 +28,7 @@ from ...corpus import Corpus
 from ..base import Tell
 
 if TYPE_CHECKING:
+    from ..relay import Relay
     from ..score import Score
 
 
@@ -82,3 +84,51 @@ class Scorer(ABC):
     @abstractmethod
     def open(self, stage: Score, corpus: Corpus) -> OneShard | AllShards:
         """Load what the work needs: a function over one shard, or (`whole`) over all of them."""
+
+
+Stretch = tuple[int, tuple[str, ...]]
+"""The number of a shard among all, and the names of it and of shards that follow it."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What all shards say: `about` and `files` are as of Scored."""
+
+    about: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class Parts(ABC):
+    """What a worker loads once, to do parts of a score."""
+
+    @abstractmethod
+    def gather(self, asked: Any) -> Any:
+        """A part of what must be known of all shards. What it is asked and what it says is small; rows go through
+        files (relay.py). Asked twice, it says the same."""
+
+    @abstractmethod
+    def columns(self, shard: str) -> Mapping[str, Any]:
+        """One shard's columns, when all is known."""
+
+
+class Parted(Scorer):
+    """A score for which something must be known of all shards, and then each is done on its own."""
+
+    whole = True
+
+    @abstractmethod
+    def parts(self, stage: Score, corpus: Corpus, files: Relay) -> Parts:
+        """Load the work."""
+
+    @abstractmethod
+    def gathered(
+        self, stage: Score, corpus: Corpus, stretches: Sequence[Stretch], files: Relay, ask: Ask, tell: Tell
+    ) -> Gathered:
+        """What must be known, in one place, from what parts say; left in `files` for `Parts.columns`."""
+
+    def open(self, stage: Score, corpus: Corpus) -> OneShard | AllShards:
+        raise NotImplementedError("it is done in parts")
+
+
+Ask = Callable[[Sequence[Any]], Iterator[Any]]
+"""What `Parts.gather` says to each of these, in their order."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ...corpus import Corpus, Layer
 from ...errors import CorpusError, SourceError, UsageError
+from .. import places
 from ..base import Tell
 from . import head_files
 from .base import OneShard, Scored, Scorer
@@ -79,7 +80,7 @@ class EmbeddingHead(Scorer):
 
     def _fits(self, found: head_files.HeadFile, embeddings: Layer, dimension: int | None, stage: Score) -> None:
         slug = embeddings.name.partition("/")[2]
-        name = Path(str(stage.weights)).name
+        name = places.name(str(stage.weights))
         if found.model is not None and not head_files.is_for(found.model, slug):
             raise SourceError(
                 f"{name} is a head for {found.model}, the embeddings are of {slug}",
@@ -93,4 +94,4 @@ class EmbeddingHead(Scorer):
 
 
 def _weights(stage: Score) -> Path:
-    return Path(str(stage.weights))
+    return places.fetched(str(stage.weights), "--weights", places.A_FILE)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...corpus import Corpus
 from ...errors import SourceError
+from .. import places
 from ..base import Tell
 from .base import OneShard, Scored, Scorer
 
@@ -60,4 +61,4 @@ class Entities(Scorer):
 
 def _path(stage: Score) -> Path:
     assert stage.terms is not None
-    return Path(stage.terms)
+    return places.fetched(stage.terms, "--terms", places.A_FILE)

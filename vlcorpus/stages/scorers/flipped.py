@@ -54,7 +54,7 @@ class Flipped(Scorer):
         if model.slug != slug and not slug.endswith(".given"):
             raise CorpusError(
                 f"{reference} is no longer the model of {embeddings.name}: it is {model.slug}",
-                f"embed again: `vlcorpus embed {corpus.path} --model MODEL`",
+                f"embed again: `vlcorpus embed {corpus.place} --model MODEL`",
             )
 
         def columns(unit: str, tell: Tell) -> Scored:
@@ -64,7 +64,7 @@ class Flipped(Scorer):
             if uids != rows.uids.to_pylist():
                 raise CorpusError(
                     f"{embeddings.name} {unit} is not of the pairs of that shard",
-                    f"embed again: `vlcorpus embed {corpus.path} --model MODEL`",
+                    f"embed again: `vlcorpus embed {corpus.place} --model MODEL`",
                 )
             # As similarity has it: from vectors of the same precision, so that both are compared on one footing.
             similarity = cosine(found.image_ND.astype(np.float16), rows.text_ND)

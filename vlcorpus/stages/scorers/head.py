@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...corpus import Corpus
 from ...errors import SourceError
+from .. import places
 from ..base import Tell
 from . import head_files
 from .base import OneShard, Scored, Scorer
@@ -43,7 +44,7 @@ class OwnHead(Scorer):
     def inputs(self, stage: Score, corpus: Corpus) -> dict[str, str]:
         found = {"file:head": _plug_in(stage).digest}
         if stage.weights is not None:
-            found["file:weights"] = head_files.file_digest(Path(stage.weights))
+            found["file:weights"] = head_files.file_digest(_weights(stage.weights))
         return found
 
     def check(self, stage: Score, corpus: Corpus) -> None:
@@ -139,6 +140,10 @@ class OwnHeadOnEmbeddings(OwnHead):
 _ON: dict[str, Scorer] = {"pixels": OwnHeadOnPixels(), "embeddings": OwnHeadOnEmbeddings()}
 
 
+def _weights(text: str) -> Path:
+    return places.fetched(text, "--weights", "a file or a folder")
+
+
 def _plug_in(stage: Score) -> PlugIn:
     return plug_in(str(stage.head))
 
@@ -148,7 +153,7 @@ def _made(stage: Score) -> Callable[..., Any]:
     from ...scores.own_head import said
 
     found = _plug_in(stage)
-    weights = Path(stage.weights) if stage.weights is not None else None
+    weights = _weights(stage.weights) if stage.weights is not None else None
     try:
         head = found.factory(weights, stage.device)
     except Exception as error:  # the person's code
@@ -163,7 +168,7 @@ def _made(stage: Score) -> Callable[..., Any]:
 
 
 def _about(stage: Score, found: PlugIn, judge: Any) -> dict[str, Any]:
-    weights = head_files.file_digest(Path(stage.weights)) if stage.weights is not None else None
+    weights = head_files.file_digest(_weights(stage.weights)) if stage.weights is not None else None
     said = {"name": found.name, "reads": found.reads, "version": found.version, "source_hash": found.source_hash}
     return {"head": said, "weights_hash": weights, "failed": judge.failed, "first_error": judge.first_error}
 
@@ -172,7 +177,7 @@ def _slug(stage: Score, found: PlugIn) -> str:
     """What tells the scores of this head with these weights from any other's."""
     from hashlib import sha256
 
-    weights = head_files.file_digest(Path(stage.weights)) if stage.weights is not None else ""
+    weights = head_files.file_digest(_weights(stage.weights)) if stage.weights is not None else ""
     return f"{stage.named}.{sha256(f'{found.digest} {weights}'.encode()).hexdigest()[:8]}"
 
 

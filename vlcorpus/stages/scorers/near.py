@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ... import spec
 from ...corpus import FILE, Corpus, Layer
 from ...errors import CorpusError, SourceError
+from .. import places
 from ..content import digest_of
 
 if TYPE_CHECKING:
@@ -53,8 +54,11 @@ class Source(Protocol):
     def open(self, stage: Score, corpus: Corpus, embeddings: Layer) -> Near: ...
 
 
-def look(path: Path) -> Source:
-    """What lies at a path. SourceError where it is nothing of the kind."""
+def look(near: str | Path) -> Source:
+    """What lies at a path, or which corpus at an address. SourceError where it is nothing of the kind."""
+    if places.is_url(str(near)) and places.is_corpus(str(near)):
+        return _OtherCorpus(str(near))
+    path = places.fetched(str(near), "near", "a .npy file or a folder of images or embeddings")
     if path.is_file():
         if path.suffix.lower() != ".npy":
             raise SourceError(
@@ -64,7 +68,7 @@ def look(path: Path) -> Source:
     if not path.is_dir():
         raise SourceError(f"{path} is not there", "give a .npy file, a folder of images or embeddings, or a corpus")
     if (path / FILE).is_file():
-        return _OtherCorpus(path)
+        return _OtherCorpus(str(path))
     found = sorted((path / "img_emb").glob("*.npy")) or sorted(path.glob("*.npy"))
     if found:
         return _Files(tuple(found))
@@ -78,14 +82,14 @@ def digest(stage: Score, corpus: Corpus) -> str:
     """Names what is near, looked at once a plan."""
     assert stage.near is not None
     if "near" not in stage.looked:
-        stage.looked["near"] = look(Path(stage.near)).digest(stage.followed(corpus))
+        stage.looked["near"] = look(stage.near).digest(stage.followed(corpus))
     return stage.looked["near"]
 
 
 def check(stage: Score) -> None:
     """Refuse what is no source of vectors, before any work."""
     if stage.near is not None:
-        source = look(Path(stage.near))
+        source = look(stage.near)
         if isinstance(source, _Files):
             source.shapes()
 
@@ -93,7 +97,7 @@ def check(stage: Score) -> None:
 def vectors(stage: Score, corpus: Corpus, dimension: int) -> Near:
     """What is near, to be compared with embeddings of that dimension. SourceError where it has another, or nothing."""
     assert stage.near is not None
-    found = look(Path(stage.near)).open(stage, corpus, stage.followed(corpus))
+    found = look(stage.near).open(stage, corpus, stage.followed(corpus))
     for block in found:
         if block.shape[1] != dimension:
             raise SourceError(
@@ -127,13 +131,13 @@ class _Files:
 
 @dataclass(frozen=True)
 class _OtherCorpus:
-    path: Path
+    place: str
 
     def _layer(self, embeddings: Layer) -> Layer:
-        found = Corpus.open(self.path).layer(embeddings.name)
+        found = places.opened(self.place).layer(embeddings.name)
         if not found.units():
             slug = embeddings.name.partition("/")[2]
-            raise CorpusError(f"{self.path} has no embeddings of {slug}", f"make them: `vlcorpus embed {self.path}`")
+            raise CorpusError(f"{self.place} has no embeddings of {slug}", f"make them: `vlcorpus embed {self.place}`")
         return found
 
     def digest(self, embeddings: Layer) -> str:
@@ -143,8 +147,8 @@ class _OtherCorpus:
         from ...io import vectors
 
         layer = self._layer(embeddings)
-        paths = [layer.path(f"img_emb/img_emb_{unit}.npy") for unit in layer.units()]
-        return _Arrays([lambda path=path: vectors.read(path) for path in paths])
+        names = [f"img_emb/img_emb_{unit}.npy" for unit in layer.units()]
+        return _Arrays([lambda name=name: vectors.read(layer.path(name)) for name in names])
 
 
 @dataclass(frozen=True)

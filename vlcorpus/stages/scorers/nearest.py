@@ -7,11 +7,11 @@ those images. `scores/clusters/centroids.npy` is such a file of references.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...corpus import Corpus
 from ...errors import SourceError
+from .. import places
 from ..base import Tell
 from ..content import digest_of
 from . import near
@@ -33,7 +33,7 @@ class Nearest(Scorer):
     def inputs(self, stage: Score, corpus: Corpus) -> dict[str, str]:
         assert stage.references is not None
         if "references" not in stage.looked:
-            stage.looked["references"] = digest_of(Path(stage.references))
+            stage.looked["references"] = digest_of(places.fetched(stage.references, "--references", places.A_FILE))
         found = {"references": stage.looked["references"]}
         return found | ({"near": near.digest(stage, corpus)} if stage.near is not None else {})
 
@@ -41,7 +41,7 @@ class Nearest(Scorer):
         from ...web.folders.arrays import Place, shape
 
         assert stage.references is not None
-        shape(Place(Path(stage.references)))
+        shape(Place(places.fetched(stage.references, "--references", places.A_FILE)))
         near.check(stage)
 
     def open(self, stage: Score, corpus: Corpus) -> OneShard:
@@ -53,7 +53,7 @@ class Nearest(Scorer):
 
         assert stage.references is not None
         embeddings = stage.followed(corpus)
-        path = Path(stage.references)
+        path = places.fetched(stage.references, "--references", places.A_FILE)
         references = References(array(Place(path)), device=stage.device)
         wanted: set[int] | None = None
         about: dict[str, int] = {"references": references.count}

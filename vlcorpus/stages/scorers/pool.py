@@ -83,6 +83,6 @@ class Pool:
             if self.dimension and each.shape[1] != self.dimension:
                 raise CorpusError(
                     f"{self._embeddings.name} {shard} has vectors of {each.shape[1]} numbers, others {self.dimension}",
-                    f"run `vlcorpus verify {self._corpus.path}`",
+                    f"run `vlcorpus verify {self._corpus.place}`",
                 )
             self.dimension = each.shape[1]

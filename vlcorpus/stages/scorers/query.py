@@ -71,7 +71,7 @@ class Query(Scorer):
             if len(uids) != len(rows_ND):
                 raise CorpusError(
                     f"{embeddings.name} {unit}: {len(rows_ND)} images, {len(uids)} rows",
-                    f"run `vlcorpus verify {corpus.path}`",
+                    f"run `vlcorpus verify {corpus.place}`",
                 )
             found = scan.scores([rows_ND], query_D)
             return Scored({"uid": uids, "query": pa.array(found, pa.float32(), mask=~np.isfinite(found))})

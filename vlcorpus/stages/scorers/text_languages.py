@@ -40,7 +40,7 @@ def detected_in(corpus: Corpus) -> str | None:
     if len(made) > 1 and "scores/language" not in made:
         raise CorpusError(
             f"languages were detected more than once: {', '.join(made)}",
-            f"choose by making scores/language: `vlcorpus score {corpus.path} language`",
+            f"choose by making scores/language: `vlcorpus score {corpus.place} language`",
         )
     return "scores/language" if "scores/language" in made else made[0] if made else None
 
@@ -62,7 +62,7 @@ def source_of(corpus: Corpus) -> str:
         return "candidates"
     if set(corpus.layer("candidates").units()) - set(corpus.layer(detected).units()):
         raise CorpusError(
-            f"{detected} is not of all candidates", f"go on with it: `vlcorpus score {corpus.path} language`"
+            f"{detected} is not of all candidates", f"go on with it: `vlcorpus score {corpus.place} language`"
         )
     return detected
 
@@ -77,6 +77,6 @@ def languages_of(corpus: Corpus, source: str, shard: str, uids: pa.Array) -> pa.
     read = table.read(path, name, only=["uid", column])
     if not joined(read.column("uid")).equals(uids):
         raise CorpusError(
-            f"{path} has other rows than the candidates", f"make it again: `vlcorpus score {corpus.path} language`"
+            f"{path} has other rows than the candidates", f"make it again: `vlcorpus score {corpus.place} language`"
         )
     return joined(read.column(column))

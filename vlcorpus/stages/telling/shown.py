@@ -61,7 +61,7 @@ class Shown:
             stats = corpus.layer(f"decisions/{decision}").stats(ALL)
             if stats is None:
                 there = ", ".join(decisions(corpus))
-                raise UsageError(f"no decision {decision!r} in {corpus.path}", f"there are: {there}" if there else "")
+                raise UsageError(f"no decision {decision!r} in {corpus.place}", f"there are: {there}" if there else "")
         kind = str(stats.get("of", "images")) if stats else "images" if corpus.layer("shards").units() else "candidates"
         return cls(corpus, decision, stats, catalogue(corpus, kind))
 

@@ -116,13 +116,14 @@ def date(record: WarcRecord) -> str:
     return record.headers.get("WARC-Date") or ""
 
 
-def records(path: Path, kind: str, read: Callable[[WarcRecord], T | None]) -> Iterator[Stored[T]]:
-    """The records of which `read` makes something, in file order. kind: as `kind_of` told it."""
+def records(path: Path, kind: str, read: Callable[[WarcRecord], T | None], *, start: int = 0) -> Iterator[Stored[T]]:
+    """The records of which `read` makes something, in file order. kind: as `kind_of` told it. start: the offset of the
+    record to begin at, which is the end of one that had a length."""
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         size = len(mapped)
         # The length of a record is known when the next one begins.
         held, content = -1, None
-        for offset, made, damage in _found(file, mapped, kind, read):
+        for offset, made, damage in _found(file, mapped, kind, read, start):
             if content is not None:
                 if held < offset < size:
                     yield Stored(held, offset - held, content)
@@ -146,9 +147,9 @@ def _length(mapped: mmap.mmap, kind: str, start: int, following: int) -> int | N
 
 
 def _found(
-    file: BinaryIO, mapped: mmap.mmap, kind: str, read: Callable[[WarcRecord], T | None]
+    file: BinaryIO, mapped: mmap.mmap, kind: str, read: Callable[[WarcRecord], T | None], start: int
 ) -> Iterator[tuple[int, T | None, _Lost | None]]:
-    at = last = 0
+    at = last = start
     unplaced = False
     while True:
         damage: _Damage | None = None

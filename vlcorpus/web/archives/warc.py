@@ -68,13 +68,14 @@ class _Answer(NamedTuple):
     site_file: bool
 
 
-def pages(path: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[WarcPage]:
-    """The pages of a WARC file. Raises SourceError, before the first page, for what is no WARC file."""
-    return _pages(path, kind_of(path), max_bytes)
+def pages(path: Path, *, max_bytes: int = MAX_BYTES, start: int = 0) -> Iterator[WarcPage]:
+    """The pages of a WARC file, those from an offset on that is the end of a page that had a length. Raises
+    SourceError, before the first page, for what is no WARC file."""
+    return _pages(path, kind_of(path), max_bytes, start)
 
 
-def _pages(path: Path, kind: str, max_bytes: int) -> Iterator[WarcPage]:
-    for stored in records(path, kind, _answer):
+def _pages(path: Path, kind: str, max_bytes: int, start: int) -> Iterator[WarcPage]:
+    for stored in records(path, kind, _answer, start=start):
         page = _page(stored, kind, max_bytes)
         if page is not None:
             yield page

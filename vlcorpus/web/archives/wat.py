@@ -66,11 +66,13 @@ class Visited(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """table: of schemas/extracted.json. rejected: pairs that are in no table, by reason."""
+    """table: of schemas/extracted.json. rejected: pairs that are in no table, by reason. following: the offset at which
+    the file goes on, None where that is not known."""
 
     table: pa.Table
     pages: list[Visited]
     rejected: Counter[str]
+    following: int | None
 
 
 class _Unread(NamedTuple):
@@ -107,12 +109,13 @@ def batches(
     evidence: bool = True,
     rows: int = 50_000,
     file: str | None = None,
+    start: int = 0,
 ) -> Iterator[Read]:
     """The pairs of a WAT file, in file order, `rows` or a page more at a time.
 
     token: the name by which opt-outs may address this crawler. keep_relative: for laion. evidence: for compat, whether
-    to look for opt-outs. file: the name for source_file, else the path's. Raises SourceError, before the first batch,
-    for what is no WAT file, and UsageError.
+    to look for opt-outs. file: the name for source_file, else the path's. start: `following` of an earlier batch, to go
+    on behind it. Raises SourceError, before the first batch, for what is no WAT file, and UsageError.
     """
     if profile not in PROFILES:
         raise UsageError(f"no profile {profile!r}", nearest(profile, PROFILES))
@@ -127,10 +130,10 @@ def batches(
         taking = Laion(gathered, token, keep_relative=keep_relative)
     else:
         taking = Full(gathered, token)
-    return _batches(path, kind, taking, rows)
+    return _batches(path, kind, taking, rows, start)
 
 
-def _batches(path: Path, kind: str, taking: Profile, rows: int) -> Iterator[Read]:
+def _batches(path: Path, kind: str, taking: Profile, rows: int, start: int) -> Iterator[Read]:
     decode = taking.read
     metadata = WarcRecordType.metadata
     gathered = 0
@@ -151,13 +154,13 @@ def _batches(path: Path, kind: str, taking: Profile, rows: int) -> Iterator[Read
 
     visited: list[Visited] = []
     unread = -1
-    for offset, length, found, reason, url, when in records(path, kind, read):
+    for offset, length, found, reason, url, when in records(path, kind, read, start=start):
         if found.__class__ is Found:
             pairs, reason = taking.add(found, offset, length)
             visited.append(Visited(found.url, found.status, reason, pairs, found.date, offset, length))
             if len(taking) >= rows or len(visited) >= rows or gathered > MAX_GATHERED:
                 gathered = 0
-                yield _read(taking, visited)
+                yield _read(taking, visited, None if length is None else offset + length)
                 visited = []
         elif reason is not None:
             if offset == unread:  # what is left of a record whose JSON said nothing
@@ -167,11 +170,11 @@ def _batches(path: Path, kind: str, taking: Profile, rows: int) -> Iterator[Read
             unread = offset
             visited.append(Visited(found.url, None, BAD_WARC_RECORD, 0, found.date, offset, length))
     if visited or len(taking):
-        yield _read(taking, visited)
+        yield _read(taking, visited, path.stat().st_size)
 
 
-def _read(taking: Profile, visited: list[Visited]) -> Read:
+def _read(taking: Profile, visited: list[Visited], following: int | None) -> Read:
     table = taking.flush()
     rejected = +taking.rejected
     taking.rejected.clear()
-    return Read(table, visited, rejected)
+    return Read(table, visited, rejected, following)

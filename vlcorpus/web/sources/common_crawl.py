@@ -22,9 +22,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vlcorpus.errors import SourceError, UsageError
+from vlcorpus.io.places import protocol, shown
 from vlcorpus.net.url import requestable
 from vlcorpus.web.sources import remote, source_lists
-from vlcorpus.web.sources.naming import SourceFile, kind, protocol, says, shown
+from vlcorpus.web.sources.naming import SourceFile, kind, says
 from vlcorpus.web.sources.remote import Reach
 
 BASE_URL = "https://data.commoncrawl.org"

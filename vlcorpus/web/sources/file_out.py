@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vlcorpus.errors import SourceError
-from vlcorpus.web.sources.naming import shown
+from vlcorpus.io.places import shown
 
 
 class FileOut:

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vlcorpus.errors import SourceError
+from vlcorpus.io.places import protocol
 
 _STORED = re.compile(r"\.(warc|wat|wet|arc)(?:\.(?:gz|zst|zstd|lz4))?\Z", re.IGNORECASE)
 _LIST = re.compile(r"\.(?:txt|paths)(?:\.gz)?\Z", re.IGNORECASE)
 _LONGEST_ENDING = 16
-_AUTHORITY = re.compile(r"[^:@]*(?::\d*)?|\[[0-9A-Fa-f:.]*\](?::\d*)?")
 _NO_PAGES = {
     "wet": "WET files hold plain text, without images; give the WARC or WAT file of the same name",
     "arc": "ARC files are not read; convert them to WARC first",
@@ -60,25 +60,6 @@ def kind(name: str, where: str) -> str:
     if found in _NO_PAGES:
         raise SourceError(f"{where} holds no pages that could be read", _NO_PAGES[found])
     return found if found in ("wat", "warc") else ""
-
-
-def protocol(location: str) -> str:
-    """The lower-case protocol of an address, "" of a path."""
-    before, mark, _ = location.partition("://")
-    return before.lower() if mark else ""
-
-
-def shown(location: str) -> str:
-    """A location without what may be secret; a path as it is."""
-    before, mark, rest = location.partition("://")
-    if not mark:
-        return location
-    authority, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
-    authority = authority.rpartition("@")[2]
-    # A password with a slash in it would end up in the path.
-    if not _AUTHORITY.fullmatch(authority):
-        return f"{before}://…"
-    return f"{before}://{authority}{slash}{path}"
 
 
 def local(file: SourceFile) -> Path | None:

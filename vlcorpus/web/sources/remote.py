@@ -22,9 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vlcorpus.errors import SourceError
+from vlcorpus.io.places import protocol, shown
 from vlcorpus.net.response import Manners
 from vlcorpus.web.sources.file_out import FileOut
-from vlcorpus.web.sources.naming import SourceFile, local, protocol, shown
+from vlcorpus.web.sources.naming import SourceFile, local
 from vlcorpus.web.sources.tries import Attempts, Patience, Stat, persist
 
 MAX_BYTES = 100_000_000_000

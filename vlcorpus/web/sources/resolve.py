@@ -29,10 +29,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlcorpus.errors import SourceError, UsageError
+from vlcorpus.io.places import opened, protocol, shown
 from vlcorpus.net.url import requestable
 from vlcorpus.web.sources import common_crawl, remote, source_lists, storage
 from vlcorpus.web.sources.common_crawl import BASE_URL
-from vlcorpus.web.sources.naming import SourceFile, kind, local, protocol, says, shown, text
+from vlcorpus.web.sources.naming import SourceFile, kind, local, says, text
 from vlcorpus.web.sources.remote import Reach, identity, spooled
 
 __all__ = ["BASE_URL", "Reach", "Resolved", "SourceFile", "identity", "local", "resolve", "spooled"]
@@ -188,7 +189,7 @@ class _Gathering:
                 self._stored_file(each)
 
     def _stored_file(self, address: str) -> None:
-        storage.opened(address)  # before any work, because its library may be missing
+        opened(address)  # before any work, because its library may be missing
         self._add(SourceFile(text(shown(address)), address, kind(address, shown(address))))
 
     def _fetched_list(self, address: str) -> None:

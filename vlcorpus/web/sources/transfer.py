@@ -22,6 +22,7 @@ from typing import Any
 
 import pycurl
 
+from vlcorpus.io import attempt
 from vlcorpus.net.address import networks, refusal
 from vlcorpus.net.response import Manners
 from vlcorpus.net.url import requestable
@@ -141,6 +142,7 @@ class Transfer:
         self._multi.add_handle(self._curl)
         try:
             while True:
+                attempt.end_if_asked()
                 self._multi.perform()
                 _, done, failed = self._multi.info_read()
                 if done or failed:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vlcorpus.errors import SourceError
-from vlcorpus.web.sources.naming import shown
+from vlcorpus.io.places import shown
 
 _STEP = 1_048_576  # bytes that make up for earlier failures
 # What no server has answered yet is more likely a wrong address than a passing failure.
