@@ -75,16 +75,19 @@ class Bucket:
         self._client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys)
         self._client.create_bucket(Bucket=name)
 
-    def objects(self, prefix: str = "") -> dict[str, bytes]:
+    def names(self, prefix: str = "") -> list[str]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
-        names = [each["Key"] for page in pages for each in page.get("Contents", ())]
-        return {name: self._client.get_object(Bucket=self.name, Key=name)["Body"].read() for name in names}
+        return [each["Key"] for page in pages for each in page.get("Contents", ())]
+
+    def objects(self, prefix: str = "") -> dict[str, bytes]:
+        found = self.names(prefix)
+        return {name: self._client.get_object(Bucket=self.name, Key=name)["Body"].read() for name in found}
 
     def put(self, name: str, body: bytes) -> None:
         self._client.put_object(Bucket=self.name, Key=name, Body=body)
 
     def clear(self) -> None:
-        for name in self.objects():
+        for name in self.names():
             self._client.delete_object(Bucket=self.name, Key=name)
 
     def unfinished(self) -> int:

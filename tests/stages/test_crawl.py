@@ -14,6 +14,7 @@ import pytest
 from tests.stages.running import contents, do, done, rows
 from vlcorpus import schema
 from vlcorpus.cli import running
+from vlcorpus.cli.machines import Machines
 from vlcorpus.corpus import Corpus
 from vlcorpus.errors import SourceError, UsageError
 from vlcorpus.io import table
@@ -359,5 +360,5 @@ def test_what_cannot_be_crawled_is_refused_before_anything_is_made(tmp_path: Pat
     ]
     for expected, stage in wrong:
         with pytest.raises(expected):
-            running.do(tmp_path / "c", [stage], workers=1, dry_run=False, as_json=False)
+            running.do(tmp_path / "c", [stage], machines=Machines(workers=1), dry_run=False, as_json=False)
         assert not (tmp_path / "c").exists(), stage

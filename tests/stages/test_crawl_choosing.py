@@ -14,6 +14,7 @@ from tests.net.server import Exchange, LoopbackServer, reply
 from tests.stages.running import contents, do, done, rows
 from tests.web import wats
 from vlcorpus.cli import running
+from vlcorpus.cli.machines import Machines
 from vlcorpus.corpus import Corpus
 from vlcorpus.errors import SourceError, UsageError
 from vlcorpus.io import table
@@ -250,7 +251,11 @@ def test_a_live_crawl_without_an_address_to_write_to_does_not_begin(tmp_path: Pa
         settings = live(server) | {"contact": contact}
         with pytest.raises(UsageError, match="a live crawl needs a contact") as raised:
             running.do(
-                tmp_path / "c", [Crawl(sources=(server.url("/"),), **settings)], workers=1, dry_run=False, as_json=False
+                tmp_path / "c",
+                [Crawl(sources=(server.url("/"),), **settings)],
+                machines=Machines(workers=1),
+                dry_run=False,
+                as_json=False,
             )
         assert "--contact" in raised.value.hint and server.requests == [] and not (tmp_path / "c").exists()
 
@@ -266,13 +271,19 @@ def test_what_cannot_be_chosen_is_refused_first(birds: str, tmp_path: Path) -> N
     ]
     for kind, words, settings in wrong:
         with pytest.raises(kind, match=words):
-            running.do(tmp_path / "c", [Crawl(sources=(birds,), **settings)], workers=1, dry_run=False, as_json=False)
+            running.do(
+                tmp_path / "c",
+                [Crawl(sources=(birds,), **settings)],
+                machines=Machines(workers=1),
+                dry_run=False,
+                as_json=False,
+            )
         assert not (tmp_path / "c").exists(), settings
     with pytest.raises(UsageError, match="90,000 files"):
         running.do(
             tmp_path / "c",
             [Crawl(sources=("cc:CC-MAIN-2024-22",), files=None)],
-            workers=1,
+            machines=Machines(workers=1),
             dry_run=False,
             as_json=False,
         )

@@ -118,7 +118,8 @@ def test_figures_that_must_not_be_compared(folder: Path) -> None:
     with pytest.raises(CorpusError, match="measured with different suites"):
         results(corpus, "exam", ("raw", "other.arm"))
     results(corpus, "exam", ("raw",))
-    run_here(corpus, [suite(folder), TrainProbe(probe="raw", seeds=(0,), steps=2, batch_size=4)])
+    run_here(corpus, [suite(folder)])
+    run_here(corpus, [TrainProbe(probe="raw", seeds=(0,), steps=2, batch_size=4)])
     with pytest.raises(CorpusError, match="probe raw was trained again"):
         results(corpus, "exam", ("raw",))
 

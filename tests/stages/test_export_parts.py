@@ -15,7 +15,6 @@ from vlcorpus.stages.export import Export
 from vlcorpus.stages.export_samples import Jobs, Part
 from vlcorpus.stages.sharing import lent
 
-
 STATS = re.compile(r"all_stats\.json|all/\d+\.json")
 
 

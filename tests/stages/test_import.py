@@ -18,6 +18,7 @@ from PIL import Image
 from tests.stages.running import contents, do, done, here, rows, write_list
 from vlcorpus import schema
 from vlcorpus.cli import running
+from vlcorpus.cli.machines import Machines
 from vlcorpus.corpus import Corpus
 from vlcorpus.errors import ShardsFailed, SourceError, UsageError, VlcorpusError
 from vlcorpus.identity import content_id, uid
@@ -361,7 +362,7 @@ def test_what_is_no_list_is_refused_before_anything_is_made(tmp_path: Path) -> N
     for name, stage in wrong_sources(tmp_path).items():
         expected = UsageError if name in {"url", "column", "columns.csv"} else SourceError
         with pytest.raises(expected) as raised:
-            running.do(tmp_path / "c", [stage], workers=1, dry_run=False, as_json=False)
+            running.do(tmp_path / "c", [stage], machines=Machines(workers=1), dry_run=False, as_json=False)
         assert raised.value.hint, name
         assert not (tmp_path / "c").exists(), name
 

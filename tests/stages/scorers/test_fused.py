@@ -69,7 +69,9 @@ def test_shards_order_and_workers_change_no_bit(tmp_path: Path) -> None:
 def test_a_column_that_can_be_made_is_made_first(tmp_path: Path) -> None:
     corpus = toy_corpus(tmp_path / "c", pairs(0, 6))
     made = committed(run_here(corpus, [Score(score="fused", columns=("similarity", "negcliploss"))]))
-    assert made == ["scores/similarity/00000", "scores/negcliploss/all", "scores/fused/all"]
+    assert sorted(made[:2]) == ["scores/negcliploss/all", "scores/similarity/00000"] and made[2:] == [
+        "scores/fused/all"
+    ]
 
 
 def test_another_column_makes_it_stale(tmp_path: Path) -> None:
