@@ -29,15 +29,18 @@ Fault = Callable[[int, str, str], str | None]  # (number of the request, method,
 
 @contextlib.contextmanager
 def server() -> Iterator[str]:
+    import s3fs
     from moto.server import ThreadedMotoServer
 
     running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     running.start()
     host, port = running.get_host_and_port()
+    s3fs.S3FileSystem.clear_instance_cache()  # it remembers where the last server was
     try:
         yield f"http://{host}:{port}"
     finally:
         running.stop()
+        s3fs.S3FileSystem.clear_instance_cache()
 
 
 def environment(endpoint: str) -> dict[str, str]:
@@ -65,7 +68,8 @@ def impatient() -> None:
 
 
 class Bucket:
-    """What lies in a bucket, asked of the server itself."""
+    """A bucket, empty at first, and what lies in it, asked of the server itself. All servers of a process share what
+    they hold."""
 
     def __init__(self, endpoint: str, name: str = BUCKET) -> None:
         import boto3
@@ -74,6 +78,7 @@ class Bucket:
         keys: dict[str, Any] = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
         self._client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys)
         self._client.create_bucket(Bucket=name)
+        self.clear()
 
     def names(self, prefix: str = "") -> list[str]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)

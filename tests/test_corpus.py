@@ -54,6 +54,9 @@ def test_shard_rows_are_fixed_at_creation(tmp_path: Path) -> None:
     Corpus.create(tmp_path / "c", shard_rows=100)
     with pytest.raises(UsageError, match="shard_rows 100, not 50"):
         Corpus.create(tmp_path / "c", shard_rows=50)
+    with pytest.raises(UsageError, match="shard_digits 5, not 7"):
+        Corpus.create(tmp_path / "c", digits=7)
+    assert Corpus.create(tmp_path / "large", digits=7).shard_name(1_234_567) == "1234567"
 
 
 def test_keys_follow_img2dataset(tmp_path: Path) -> None:

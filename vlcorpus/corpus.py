@@ -37,6 +37,7 @@ from .layer import Layer, outside
 
 FILE = "corpus.yaml"
 SHARD_ROWS = 10_000
+DIGITS = 5
 MOST_DIGITS = 9
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*):/+", re.IGNORECASE)
 
@@ -59,32 +60,36 @@ class Corpus:
         return _mirrored, (self.mirror.store.url, *about)  # another machine's mirror is in another place
 
     @classmethod
-    def foreseen(cls, path: Path | str, *, shard_rows: int | None = None, digits: int = 5, seed: int = 0) -> Corpus:
+    def foreseen(
+        cls, path: Path | str, *, shard_rows: int | None = None, digits: int | None = None, seed: int = 0
+    ) -> Corpus:
         """The corpus that `create` would give, before anything is written; refuses what `create` would refuse."""
         url = address(path)
         if url is not None:
             own = outside(url)
             if own.is_file(FILE):
-                return _same_rows(cls.open(url), shard_rows)
+                return _same(cls.open(url), shard_rows, digits)
             if own.there():
                 raise CorpusError(f"{own.place} is not empty and is no corpus", "name a new folder in the store")
             name = url.rstrip("/").rpartition("/")[2]
-            return cls(own.folder, name, digits, SHARD_ROWS if shard_rows is None else shard_rows, seed, own.mirror)
+            return cls(own.folder, name, digits or DIGITS, shard_rows or SHARD_ROWS, seed, own.mirror)
         path = _folder(path)
         with explained(path):
             if path.is_file():
                 raise CorpusError(f"{path} is a file, not a corpus", "name the corpus folder first, then the source")
             if os.path.lexists(path / FILE):
-                return _same_rows(cls.open(path), shard_rows)
+                return _same(cls.open(path), shard_rows, digits)
             if path.is_dir() and any(each.name != TEMPORARY + FILE for each in path.iterdir()):
                 raise CorpusError(
                     f"{path} is not empty and is no corpus", "name a new folder, or the folder that holds corpus.yaml"
                 )
             name = path.resolve().name
-        return cls(path, name, digits, SHARD_ROWS if shard_rows is None else shard_rows, seed)
+        return cls(path, name, digits or DIGITS, shard_rows or SHARD_ROWS, seed)
 
     @classmethod
-    def create(cls, path: Path | str, *, shard_rows: int | None = None, digits: int = 5, seed: int = 0) -> Corpus:
+    def create(
+        cls, path: Path | str, *, shard_rows: int | None = None, digits: int | None = None, seed: int = 0
+    ) -> Corpus:
         """Make an empty corpus, or open the one that is there."""
         corpus = cls.foreseen(path, shard_rows=shard_rows, digits=digits, seed=seed)
         if corpus.layer("").is_file(FILE):
@@ -93,7 +98,7 @@ class Corpus:
             "name": corpus.name,
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "schema_version": schema.VERSION,
-            "digits": digits,
+            "digits": corpus.digits,
             "shard_rows": corpus.shard_rows,
             "seed": seed,
         }
@@ -172,7 +177,10 @@ class Corpus:
 
     def shard_name(self, number: int) -> str:
         if number >= 10**self.digits:
-            raise CorpusError(f"more shards than {self.digits} digits can name", "begin a second corpus")
+            raise CorpusError(
+                f"more shards than {self.digits} digits can name",
+                "begin a corpus with larger --shard-rows or more --shard-digits",
+            )
         return f"{number:0{self.digits}d}"
 
     def key(self, shard: str, row: int) -> str:
@@ -246,12 +254,17 @@ def _mirrored(url: str, name: str, digits: int, shard_rows: int, seed: int) -> C
     return Corpus(mirror.folder, name, digits, shard_rows, seed, mirror)
 
 
-def _same_rows(corpus: Corpus, shard_rows: int | None) -> Corpus:
-    if shard_rows is not None and shard_rows != corpus.shard_rows:
-        raise UsageError(
-            f"{corpus.place} was created with shard_rows {corpus.shard_rows}, not {shard_rows}",
-            "leave --shard-rows away: it is fixed when a corpus is created",
-        )
+def _same(corpus: Corpus, shard_rows: int | None, digits: int | None) -> Corpus:
+    """UsageError where what is fixed at creation is asked for otherwise."""
+    for name, asked, has in (
+        ("shard_rows", shard_rows, corpus.shard_rows),
+        ("shard_digits", digits, corpus.digits),
+    ):
+        if asked is not None and asked != has:
+            raise UsageError(
+                f"{corpus.place} was created with {name} {has}, not {asked}",
+                f"leave --{name.replace('_', '-')} away: it is fixed when a corpus is created",
+            )
     return corpus
 
 

@@ -115,7 +115,11 @@ def test_a_corpus_that_is_none_is_refused(home: Path) -> None:
         ("download nowhere", 1, ("no corpus at nowhere", "vlcorpus import nowhere LIST")),
         ("import full urls.csv", 1, ("full is not empty and is no corpus", "name a new folder")),
         ("import urls.csv birds", 1, ("urls.csv is a file, not a corpus", "the corpus folder first")),
-        ("import http://example.org/ urls.csv", 2, ("http://example.org/ is a URL, not a corpus",)),
+        (
+            "import http://example.org/ urls.csv",
+            2,
+            ("a URL stands where a corpus folder is wanted (http://example.org/)", "name a folder first"),
+        ),
         ("import /proc/nowhere urls.csv", 1, ("/proc/nowhere",)),
         (f"import {'x' * 300} urls.csv", 1, ("file name too long", "another name")),
         ("download urls.csv", 1, ("no corpus at urls.csv",)),

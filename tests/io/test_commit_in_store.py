@@ -39,7 +39,6 @@ def proxy(endpoint: str) -> Iterator[Proxy]:
 @pytest.fixture
 def bucket(endpoint: str, proxy: Proxy) -> Iterator[Bucket]:
     found = Bucket(endpoint)
-    found.clear()
     proxy.fault = None
     yield found
     proxy.fault = None

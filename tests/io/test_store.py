@@ -51,9 +51,7 @@ def proxy(proxied: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
 
 @pytest.fixture
 def bucket(endpoint: str, proxy: Proxy) -> Iterator[Bucket]:
-    found = Bucket(endpoint)
-    found.clear()
-    yield found
+    yield Bucket(endpoint)
 
 
 @pytest.fixture(params=["s3", "memory"])

@@ -178,7 +178,7 @@ def test_ids_may_be_other_numbers_than_rows(flat) -> None:
     x, index = flat
     row_of_id = np.concatenate([np.full(1000, -1), np.arange(1000, 4000) - 1000, np.arange(4000, 6000) - 1000])
     rows = x[1000:]
-    searcher = Searcher([rows], OpenIndex(index, "rabitq", {"depth": 80}, row_of_id))
+    searcher = Searcher([rows], OpenIndex(index, "rabitq", {"depth": 160}, row_of_id))
     for query in unit(7, 10, 64).astype(np.float32):
         found = searcher.top(query, 5)
         assert found.how == "index" and found.rows.tolist() == Searcher([rows]).top(query, 5).rows.tolist()

@@ -6,6 +6,7 @@ import random
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.stages.given import given_corpus
@@ -27,7 +28,7 @@ def slow(parts: list[Part], start: int, count: int) -> list[tuple[str, int, int]
     every = [
         (part.shard, number, copy)
         for part in parts
-        for number, copies in zip(part.numbers, part.copies, strict=True)
+        for number, copies in zip(part.numbers_T.tolist(), part.copies_T.tolist(), strict=True)
         for copy in range(copies)
     ]
     return every[start : start + count]
@@ -40,18 +41,20 @@ def test_a_shard_is_of_the_samples_that_stand_there(seed: int) -> None:
     for shard in range(rng.randint(1, 5)):
         size = rng.randint(1, 7)
         copies = [rng.randint(1, 4) for _ in range(size)]
-        uids = [bytes([shard, number]) for number in range(size)]
-        parts.append(Part(f"{shard:05d}", list(range(size)), copies, [1.0] * size, uids))
+        uids_T16 = np.array([[shard, number, *[0] * 14] for number in range(size)], np.uint8)
+        counts = (np.arange(size, dtype=np.int32), np.array(copies, np.int32))
+        parts.append(Part(f"{shard:05d}", *counts, np.ones(size), uids_T16))
     rows = rng.randint(1, 9)
     jobs = Jobs("train", parts, {}, digits=5, shard_rows=rows, endings=(), resumes=False)
     total = len(slow(parts, 0, 10**6))
     assert len(jobs) == -(-total // rows) and sum(map(jobs.samples, range(len(jobs)))) == total
     for number, job in enumerate(jobs):
-        assert job == jobs[number] and job.shard == f"{number:05d}" and job.samples == jobs.samples(number)
+        assert job.shard == f"{number:05d}" and job.samples == jobs.samples(number)
         assert slow(list(job.parts), job.first, job.samples) == slow(parts, number * rows, rows)
-        assert all(part.numbers for part in job.parts), "no part that it has nothing of"
+        assert all(len(part.numbers_T) for part in job.parts), "no part that it has nothing of"
         for part in job.parts:
-            assert [(int(uid[0]), int(uid[1])) for uid in part.uids] == [(int(part.shard), k) for k in part.numbers]
+            assert part.uids_T16[:, 0].tolist() == [int(part.shard)] * len(part.numbers_T)
+            assert part.uids_T16[:, 1].tolist() == part.numbers_T.tolist()
     with pytest.raises(IndexError):
         jobs[len(jobs)]
 

@@ -205,10 +205,12 @@ class Progress:
         if not self._quiet:
             output.note(text)
 
-    def end(self) -> None:
+    def end(self, *, early: bool = False) -> None:
+        """early: the run was asked to end, and is not done."""
         if len(self._nodes) > 1:
             self._machines()
-        self._line(f"done in {time.monotonic() - self._start:.1f} s")
+        if not early:
+            self._line(f"done in {time.monotonic() - self._start:.1f} s")
 
     def _machines(self) -> None:
         rows = [

@@ -61,9 +61,10 @@ def do(
     comparison = stages[0] if len(stages) == 1 and isinstance(stages[0], Compare) else None
     own_rows: int | None = getattr(stages[0], "shard_rows", None)
     rows = shard_rows if own_rows is None else own_rows
+    digits: int | None = getattr(stages[0], "shard_digits", None)
     creates = stages[0].creates
     if dry_run:
-        corpus = Corpus.foreseen(place, shard_rows=rows) if creates else Corpus.open(place)
+        corpus = Corpus.foreseen(place, shard_rows=rows, digits=digits) if creates else Corpus.open(place)
         plan = make_plan(corpus, stages, part=part)
         if stages[-1].name == "download" and not creates:
             from .foretelling import foretell
@@ -76,7 +77,7 @@ def do(
         else:
             show_plan(plan, as_json=as_json)
         return corpus
-    corpus = _created(place, stages, rows, alone=part is None) if creates else Corpus.open(place)
+    corpus = _created(place, stages, rows, digits, alone=part is None) if creates else Corpus.open(place)
     log_name = stages[-1].name
     if part is not None:
         output.note(f"part {part}" + (f" ({part.told})" if part.told else ""))
@@ -94,7 +95,7 @@ def do(
             with _executor(machines, corpus, together=leads(stages)) as executor, _ending(executor) as stop:
                 for event in run(plan, executor, log=log, stop=stop, wait=machines.wait):
                     progress.show(event)
-            progress.end()
+            progress.end(early=stop.asked or bool(progress.halted))
         finally:
             if as_json and comparison is None:
                 output.say_json(progress.summary())
@@ -121,14 +122,16 @@ def do(
     return corpus
 
 
-def _created(place: Path | str, stages: Sequence[Stage], rows: int | None, *, alone: bool) -> Corpus:
+def _created(
+    place: Path | str, stages: Sequence[Stage], rows: int | None, digits: int | None, *, alone: bool
+) -> Corpus:
     """The corpus, made where it is not there once the plan stands. Several parts may make it at the same time."""
     for _ in range(1 if alone else _TRIES):
         try:
-            corpus = Corpus.foreseen(place, shard_rows=rows)
+            corpus = Corpus.foreseen(place, shard_rows=rows, digits=digits)
             if not corpus.layer("").is_file(FILE):
                 make_plan(corpus, stages)
-            return Corpus.create(place, shard_rows=rows)
+            return Corpus.create(place, shard_rows=rows, digits=digits)
         except (CorpusError, FileNotFoundError) as error:
             raced = error
             if alone:

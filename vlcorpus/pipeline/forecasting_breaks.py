@@ -48,7 +48,7 @@ def _names(world: World) -> Iterator[Break]:
         "names of shards",
         at,
         f"10^{world.digits} names of {world.digits} digits x {world.shard_rows:,} rows a shard",
-        "a corpus with larger shards (--shard-rows when it is created), or several corpora",
+        "more --shard-digits or larger --shard-rows when the corpus is created",
         "measured",
     )
 

@@ -49,9 +49,12 @@ SHARED = {
     "filter": ("vlcorpus/stages/judging.py", 128e6),
     "dedup": ("vlcorpus/stages/grouping.py", 500e6),
     "split": ("vlcorpus/stages/following.py", 300e6),
+    "export": ("vlcorpus/stages/export_samples.py", 0.0),
 }
 MEMBER_BYTES = 150
 """What joining takes in one place for each member of a group of duplicates (grouping.py)."""
+CHOSEN_BYTES = 28
+"""What an export holds for each pair that it writes (export_samples.py)."""
 Say = Callable[[str], None]
 
 
@@ -282,9 +285,20 @@ def _measured(small: _Done, whole: _Done, few: int, many: int) -> Measured:
         reduction=reduction,
         growth=GROWTH.get(stage.name, "n"),
         memory_flat=flat,
-        memory_row=MEMBER_BYTES * whole.members / whole.seen if whole.seen else 0.0,
+        memory_row=_held(whole),
         short=time.short,
         ask=time.ask,
+    )
+
+
+def _held(whole: _Done) -> float:
+    """Bytes a row that a reduction holds in one place."""
+    if not whole.seen:
+        return 0.0
+    return (
+        CHOSEN_BYTES * whole.kept / whole.seen
+        if whole.stage.name == "export"
+        else MEMBER_BYTES * whole.members / whole.seen
     )
 
 

@@ -1,7 +1,7 @@
 """The formats of an export that hold images: the chosen pairs with their bytes, split by split and shard by shard.
 
     chosen = choose(corpus, Choice(decision="top"), tell, repeat=True, seed=0)
-    chosen.parts["train"][0]           Part(shard="00000", numbers=[0, 3, 4], copies=[1, 1, 2], weights=[1., 1., 1.7])
+    chosen.parts["train"][0]           Part(shard="00000", numbers_T=[0, 3, 4], copies_T=[1, 1, 2], …)
     jobs = Jobs("train", chosen.parts["train"], inputs, digits=5, shard_rows=10_000, endings=(), resumes=False)
     write(stage, corpus, layer.below("train"), jobs[0], format="webdataset", shard_rows=10_000)
 
@@ -24,6 +24,9 @@ from . import export_formats as formats
 from .base import Stage, UnitCommit
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from .choice import Choice
     from .samples import Pair
     from .subsets import Chosen
@@ -33,14 +36,18 @@ NOT_DRAWN = "not_drawn"
 
 
 class Part(NamedTuple):
-    """The T pairs of a shard that stand in a split: their numbers among those with images, how often each is written,
-    its weight, its uid."""
+    """The T pairs of a shard that stand in a split: their numbers among those with images (int32), how often each is
+    written (int32), its weight (float32), its uid (uint8, T x 16). 28 bytes a pair, for they are all held at once."""
 
     shard: str
-    numbers: Sequence[int]
-    copies: Sequence[int]
-    weights: Sequence[float]
-    uids: Sequence[bytes]
+    numbers_T: NDArray[np.int32]
+    copies_T: NDArray[np.int32]
+    weights_T: NDArray[np.float32]
+    uids_T16: NDArray[np.uint8]
+
+    @property
+    def samples(self) -> int:
+        return int(self.copies_T.sum())
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Taken:
     pairs: int
 
     def samples(self, split: str) -> int:
-        return sum(sum(part.copies) for part in self.parts.get(split, ()))
+        return sum(part.samples for part in self.parts.get(split, ()))
 
 
 class Written(NamedTuple):
@@ -82,9 +89,9 @@ def choose(corpus: Corpus, choice: Choice, *, repeat: bool, seed: int) -> Taken:
         for split in found.splits:
             numbers = np.flatnonzero(found.of(split) & (times > 0))
             if len(numbers):
-                uids = [bytes(uid) for uid in found.uids_N16[numbers]]
-                told = (times[numbers].tolist(), found.weights_N[numbers].tolist(), uids)
-                parts.setdefault(split, []).append(Part(shard, numbers.tolist(), *told))
+                counts = (numbers.astype(np.int32), times[numbers].astype(np.int32))
+                part = Part(shard, *counts, found.weights_N[numbers], found.uids_N16[numbers])
+                parts.setdefault(split, []).append(part)
                 pairs += len(numbers)
     return Taken(parts, left, pairs)
 
@@ -119,7 +126,7 @@ class Jobs(Sequence[Job]):
     ) -> None:
         self._split, self._parts, self._inputs = split, parts, inputs
         self._digits, self._rows, self._endings, self._resumes = digits, shard_rows, endings, resumes
-        self._ends = list(accumulate(sum(part.copies) for part in parts))
+        self._ends = list(accumulate(part.samples for part in parts))
 
     def __len__(self) -> int:
         return -(-self._ends[-1] // self._rows) if self._ends else 0
@@ -144,7 +151,7 @@ class Jobs(Sequence[Job]):
         parts: list[Part] = []
         first = 0
         for place in range(bisect_right(self._ends, start), bisect_left(self._ends, start + count) + 1):
-            before = self._ends[place] - sum(self._parts[place].copies)
+            before = self._ends[place] - self._parts[place].samples
             part, skipped = _between(self._parts[place], start - before, start + count - before)
             first = first if parts else skipped
             parts.append(part)
@@ -154,10 +161,14 @@ class Jobs(Sequence[Job]):
 
 def _between(part: Part, start: int, end: int) -> tuple[Part, int]:
     """The pairs of a part that its samples from start to end are of, and how many samples of the first stand before."""
-    ends = list(accumulate(part.copies))
-    low, high = bisect_right(ends, max(start, 0)), bisect_left(ends, min(end, ends[-1])) + 1
-    columns = (each[low:high] for each in (part.numbers, part.copies, part.weights, part.uids))
-    return Part(part.shard, *columns), max(start, 0) - (ends[low - 1] if low else 0)  # type: ignore[arg-type]
+    import numpy as np
+
+    ends_T = np.cumsum(part.copies_T)
+    low = int(np.searchsorted(ends_T, max(start, 0), "right"))
+    high = int(np.searchsorted(ends_T, min(end, int(ends_T[-1])), "left")) + 1
+    skipped = max(start, 0) - (int(ends_T[low - 1]) if low else 0)
+    own = slice(low, high)
+    return Part(part.shard, part.numbers_T[own], part.copies_T[own], part.weights_T[own], part.uids_T16[own]), skipped
 
 
 def write(stage: Stage, corpus: Corpus, folder: Layer, job: Job, *, format: str, shard_rows: int) -> str:
@@ -181,7 +192,7 @@ def endings_of(corpus: Corpus, taken: Taken) -> tuple[str, ...]:
 
     numbers: dict[str, set[int]] = {}
     for part in chain.from_iterable(taken.parts.values()):
-        numbers.setdefault(part.shard, set()).update(part.numbers)
+        numbers.setdefault(part.shard, set()).update(part.numbers_T.tolist())
     found: set[str] = set()
     for shard, chosen in numbers.items():
         rows = with_image(corpus, shard, ("image_key",))
@@ -196,11 +207,9 @@ def _written(corpus: Corpus, parts: Sequence[Part], first: int) -> Iterator[Writ
     from .samples import same, stored
 
     for part in parts:
-        if first >= (samples := sum(part.copies)):
-            first -= samples
-            continue
-        pairs = stored(corpus, part.shard, set(part.numbers))
-        for pair, copies, weight, uid in zip(pairs, part.copies, part.weights, part.uids, strict=True):
+        pairs = stored(corpus, part.shard, set(part.numbers_T.tolist()))
+        columns = (part.copies_T.tolist(), part.weights_T.tolist(), map(bytes, part.uids_T16))
+        for pair, copies, weight, uid in zip(pairs, *columns, strict=True):
             for copy in range(copies):
                 if first:
                     first -= 1

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import spec
-from ..corpus import Corpus, Layer
+from ..corpus import MOST_DIGITS, Corpus, Layer
 from ..errors import SourceError, UsageError
 from ..io.places import protocol
 from ..spec import setting
@@ -99,6 +99,13 @@ class Import(Stage):
     )
     shard_rows: int | None = setting(
         None, help="Rows of a shard; fixed when the corpus is created.", least=1, most=1_000_000, result=False
+    )
+    shard_digits: int | None = setting(
+        None,
+        help="Digits of shard numbers, 5 if not given (a billion pairs of 10,000 a shard); fixed as the rows are.",
+        least=1,
+        most=MOST_DIGITS,
+        result=False,
     )
 
     def located(self) -> Import:
