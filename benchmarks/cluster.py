@@ -8,9 +8,9 @@ worker; wall time a shard, beside HereExecutor's, which is what the commits alon
 
 reach: a Ray of two machines, each bound to one core of this one (so at least two are needed, and the server of the
 images, Ray itself and the driver have to live beside them). The same work by one of them and by both, in turn: reading
-WARC files (`extract`, what crawl puts in front of itself), downloading from a server on the loopback that is a process
-of its own, embedding with a model that learned nothing. Seconds from a stage's first unit to its last, medians of the
-rounds, after all workers have started and the stage's code is loaded. Goal: 1.6.
+WARC files (`extract`, what crawl puts in front of itself); downloading JPEGs of 640 x 480 to 256 from a server on the
+loopback, a process of its own; embedding with a model that learned nothing. Seconds from a stage's first unit to its
+last, medians of the rounds, after all workers have started and what the stages load is loaded. Goal: 1.6.
 """
 
 from __future__ import annotations
@@ -177,18 +177,23 @@ def reach(folder: Path, pairs: int, rounds: int) -> None:
     from vlcorpus.world.server import Served
     from vlcorpus.world.site import WorldSettings, write_site
 
-    site = write_site(folder / "site", WorldSettings(pairs=pairs, seed=1, pairs_per_page=20))
-    urls = listed(folder / "list.csv", site.root.parent / "planted.jsonl")
-    archives(folder / "warc", site.root, pages=20 * pairs // SHARDS)
+    site = write_site(folder / "site", WorldSettings(pairs=400, seed=1, pairs_per_page=20))
+    urls = photographs(site.root / "images", site.root.parent / "planted.jsonl", folder / "list.csv", pairs)
+    archives(folder / "warc", site.root, pages=2 * pairs // SHARDS)
     model = untaught(folder / "model")
     with Served(site.root) as served:
         download = Download(
-            image_size=224, min_image_size=16, shards_at_once=1, allow_private=("127.0.0.0/8",),
+            image_size=256, min_image_size=16, shards_at_once=1, allow_private=("127.0.0.0/8",),
             connect_to=served.connect_to,
         )  # fmt: skip
         given = Corpus.create(folder / "given" / "c", shard_rows=-(-urls // SHARDS))
         with LocalExecutor(2) as local:
             seconds(given, [Import(source=str(folder / "list.csv")), download], local)
+        few = Corpus.create(folder / "few" / "c", shard_rows=10)
+        lines = (folder / "list.csv").read_text("utf-8").splitlines(keepends=True)[:41]
+        (folder / "few.csv").write_text("".join(lines), "utf-8")
+        with LocalExecutor(2) as local:
+            seconds(few, [Import(source=str(folder / "few.csv")), download], local)
         works: dict[str, tuple[tuple[str, ...], Stage]] = {
             "extract": ((), Crawl(sources=(str(folder / "warc" / "*.warc.gz"),))),
             "download": (("candidates",), download),
@@ -200,6 +205,8 @@ def reach(folder: Path, pairs: int, rounds: int) -> None:
                 for count in (1, 2):
                     with RayExecutor(address, workers=count) as executor:
                         begin(executor, given, count, folder)
+                        for layers, stage in list(works.values())[1:]:  # so that what they load is loaded
+                            seconds(anew(few, folder / "round" / "c", layers), [stage], executor)
                         for name, (layers, stage) in works.items():
                             corpus = anew(given, folder / "round" / "c", layers)
                             took = seconds(corpus, [stage], executor)[name]
@@ -220,16 +227,27 @@ def anew(given: Corpus, path: Path, layers: Sequence[str]) -> Corpus:
     return corpus
 
 
-def listed(path: Path, planted: Path) -> int:
-    """A list of the site's pairs; how many there are."""
+def photographs(folder: Path, planted: Path, path: Path, count: int) -> int:
+    """As many JPEGs of 640 x 480 as a photograph has bytes (smooth noise, some 60 kB), and a list of them."""
     import csv
+
+    import cv2
+    import numpy as np
 
     from vlcorpus.world.planted import read_planted
 
-    rows = [(pair.url, pair.alt_text) for pair in read_planted(planted) if pair.alt_text and "/images/" in pair.url]
+    site = next(pair.url for pair in read_planted(planted) if "/images/" in pair.url).partition("/images/")[0]
+    rng = np.random.default_rng(0)
+    coarse = [rng.integers(0, 256, (side, side * 4 // 3, 3), np.uint8) for side in (6, 24, 96)]
     with open(path, "w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("url", "caption"), *rows])
-    return len(rows)
+        lines = csv.writer(file)
+        lines.writerow(("url", "caption"))
+        for number in range(count):
+            parts = [cv2.resize(np.roll(each, number, (0, 1)), (640, 480)) for each in coarse]
+            image = np.mean([np.roll(part, 7 * number, 1) for part in parts], axis=0).astype(np.uint8)
+            (folder / f"photograph-{number}.jpg").write_bytes(cv2.imencode(".jpg", image)[1].tobytes())
+            lines.writerow((f"{site}/images/photograph-{number}.jpg", f"noise number {number}"))
+    return count
 
 
 def archives(folder: Path, root: Path, pages: int) -> None:
@@ -261,7 +279,7 @@ def untaught(folder: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--shards", type=int, default=500)
-    parser.add_argument("--pairs", type=int, default=4_000)
+    parser.add_argument("--pairs", type=int, default=4_000, help="photographs; twice as many pages")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=("overhead", "reach"), default=("overhead", "reach"))
     chosen = parser.parse_args()
