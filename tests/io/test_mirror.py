@@ -132,7 +132,7 @@ def test_pins_of_others(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None
     with mirror.at_work():
         mirror.path("shards/1")
         assert held(mirror) == {"0", "1"}
-    monkeypatch.setattr(copies, "_runs", lambda pid: pid == os.getpid())
+    monkeypatch.setattr(copies, "runs", lambda pid: pid == os.getpid())
     with mirror.at_work():
         mirror.path("shards/2")
         assert "0" not in held(mirror)

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import UsageError
+from .alive import runs
 from .store import Told
 
 BYTES = "VLCORPUS_MIRROR_BYTES"
@@ -115,7 +116,7 @@ class Copies:
             over = max(held + size - most_bytes(), min(lacking, held))
             if over <= 0:
                 return
-            running = {pid for (pid,) in table.execute("SELECT DISTINCT pid FROM pins").fetchall() if _runs(pid)}
+            running = {pid for (pid,) in table.execute("SELECT DISTINCT pid FROM pins").fetchall() if runs(pid)}
             pinned = {name for pid, name in table.execute("SELECT pid, name FROM pins") if pid in running}
             for name, bytes_ in table.execute("SELECT name, size FROM copies ORDER BY used").fetchall():
                 if over <= 0:
@@ -172,14 +173,3 @@ def most_bytes() -> float:
         return float(text) if text else float("inf")
     except ValueError:
         raise UsageError(f"{BYTES}={text!r} is no number of bytes", "as 200e9") from None
-
-
-def _runs(pid: int) -> bool:
-    """Whether a process is there; one that has the number of an ended one only keeps more than is needed."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import CorpusError
+from .alive import runs
 from .attempt import stopping
 from .store import Store
 
@@ -122,7 +123,7 @@ def _over(store: Store, folder: str, number: int, about: Mapping[str, Any]) -> b
     """Whether a lease is released, or its holder gone."""
     if about.get("released"):
         return True
-    if (about.get("host"), about.get("space")) == (socket.gethostname(), _space()) and not _runs(about.get("pid")):
+    if (about.get("host"), about.get("space")) == (socket.gethostname(), _space()) and not runs(about.get("pid")):
         return True
     return _age(store, folder, number) > LIFE
 
@@ -168,14 +169,3 @@ def _space() -> str:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
         return ""
-
-
-def _runs(pid: object) -> bool:
-    """Whether a process of this machine is there."""
-    try:
-        os.kill(int(str(pid)), 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, ValueError, OverflowError):
-        pass
-    return True
