@@ -15,7 +15,7 @@ from vlcorpus.cli import planning
 from vlcorpus.corpus import Corpus
 from vlcorpus.errors import UsageError, VlcorpusError
 from vlcorpus.pipeline import recipe as recipes
-from vlcorpus.pipeline.forecasting_measure import measure
+from vlcorpus.pipeline.forecasting.measure import measure
 from vlcorpus.stages.import_ import Import
 from vlcorpus.world.server import Served
 

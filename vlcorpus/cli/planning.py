@@ -24,9 +24,9 @@ from . import output, shape
 from .planning_shown import MOST_SAMPLE, processor, say_basis, say_size
 
 if TYPE_CHECKING:
-    from ..pipeline.forecasting import Asked, Projection
-    from ..pipeline.forecasting_measure import Found
-    from ..pipeline.forecasting_terms import Measured
+    from ..pipeline.forecasting.measure import Found
+    from ..pipeline.forecasting.projection import Asked, Projection
+    from ..pipeline.forecasting.terms import Measured
 
 SIZES = ("100M", "1B", "10B")
 
@@ -73,9 +73,9 @@ def plan(
 ) -> None:
     """Measure a recipe on a sample, and say what millions or billions will take."""
     from ..pipeline import recipe as recipes
-    from ..pipeline.forecasting import Asked, World, project
-    from ..pipeline.forecasting_measure import measure
-    from ..pipeline.forecasting_terms import DEFAULT_MACHINE, machine_of, rows_of
+    from ..pipeline.forecasting.measure import measure
+    from ..pipeline.forecasting.projection import Asked, World, project
+    from ..pipeline.forecasting.terms import DEFAULT_MACHINE, machine_of, rows_of
     from ..stages import places
 
     sizes = list(dict.fromkeys(rows_of(each) for each in rows or SIZES))
@@ -145,7 +145,7 @@ def _scratch(kept: str | None) -> Iterator[Path]:
 
 def _rate(text: str) -> tuple[str, tuple[float, bool]]:
     """STAGE=ROWS, or STAGE=ROWS/gpu."""
-    from ..pipeline.forecasting_measure import MEASURED, SOURCES
+    from ..pipeline.forecasting.measure import MEASURED, SOURCES
 
     stage, equals, value = text.partition("=")
     number, slash, of = value.partition("/")

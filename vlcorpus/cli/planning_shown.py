@@ -16,14 +16,14 @@ from . import output
 from .foretelling import duration
 
 if TYPE_CHECKING:
-    from ..pipeline.forecasting import Amount, Asked, Break, Fleet, Projection
-    from ..pipeline.forecasting_measure import Found
+    from ..pipeline.forecasting.measure import Found
+    from ..pipeline.forecasting.projection import Amount, Asked, Break, Fleet, Projection
 
 MOST_SAMPLE = 20_000
 
 
 def say_basis(recipe: str, place: str, found: Found, asked: Asked, took: float, *, given: bool) -> None:
-    from ..pipeline.forecasting_terms import SHORT_SECONDS
+    from ..pipeline.forecasting.terms import SHORT_SECONDS
 
     drawn = found.drawn
     output.say(
@@ -57,7 +57,7 @@ def say_basis(recipe: str, place: str, found: Found, asked: Asked, took: float, 
 
 
 def say_size(found: Projection, asked: Asked) -> None:
-    from ..pipeline.forecasting_breaks import worst
+    from ..pipeline.forecasting.breaks import worst
 
     output.say()
     output.say(f"{output.count(found.rows)} candidates")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from vlcorpus.audit.binomial import below
-from vlcorpus.pipeline.forecasting import (
+from vlcorpus.pipeline.forecasting.breaks import worst
+from vlcorpus.pipeline.forecasting.projection import (
     Asked,
     Projection,
     World,
@@ -19,8 +20,7 @@ from vlcorpus.pipeline.forecasting import (
     requests_of,
     through,
 )
-from vlcorpus.pipeline.forecasting_breaks import worst
-from vlcorpus.pipeline.forecasting_terms import Machine, Measured
+from vlcorpus.pipeline.forecasting.terms import Machine, Measured
 
 WORLD = World(shard_rows=10_000, digits=5, looked=2_000, images=1_900, hosts=300, top=40)
 BIG = Machine(cores=64, gpus=8, ram=256.0, disk=2_000.0, net=25.0, price=2.5)

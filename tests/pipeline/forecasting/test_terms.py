@@ -5,7 +5,7 @@ import math
 import pytest
 
 from vlcorpus.errors import UsageError
-from vlcorpus.pipeline.forecasting_terms import DEFAULT_MACHINE, MOST_ROWS, Machine, fitted, machine_of, rows_of
+from vlcorpus.pipeline.forecasting.terms import DEFAULT_MACHINE, MOST_ROWS, Machine, fitted, machine_of, rows_of
 
 
 @pytest.mark.parametrize(

@@ -21,16 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..corpus import Corpus, Layer
-from ..errors import UsageError, VlcorpusError
-from ..stages import models, registry
-from ..stages.base import Stage
-from .forecasting_meter import Cost, Meter
-from .forecasting_recorded import brought, downloaded
-from .forecasting_sample import Drawn, carry, draw, scratch
-from .forecasting_terms import Fit, Growth, Measured, fitted
-from .plan import Plan, Step, covers, make_plan
-from .run import run
+from ...corpus import Corpus, Layer
+from ...errors import UsageError, VlcorpusError
+from ...stages import models, registry
+from ...stages.base import Stage
+from ..plan import Plan, Step, covers, make_plan
+from ..run import run
+from .meter import Cost, Meter
+from .recorded import brought, downloaded
+from .sample import Drawn, carry, draw, scratch
+from .terms import Fit, Growth, Measured, fitted
 
 MEASURED = ("download", "embed", "score", "filter", "dedup", "takedown", "split", "export", "index")
 SOURCES = ("crawl", "import", "import-embeddings")

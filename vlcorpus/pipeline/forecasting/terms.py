@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from ..errors import UsageError, nearest
+from ...errors import UsageError, nearest
 
 MOST_ROWS = 10**15
 SHORT_SECONDS = 0.1

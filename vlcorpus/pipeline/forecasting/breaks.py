@@ -12,8 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from .forecasting import Asked, Break, Fleet, Load, World, requests_of
-from .forecasting_amounts import KEYS_A_PAGE
+from .amounts import KEYS_A_PAGE
+from .projection import Asked, Break, Fleet, Load, World, requests_of
 
 POLITE = 1.0
 """Requests a second to one host that nobody minds: an assumption."""
@@ -122,7 +122,7 @@ def _lookups(rows: int, loads: Sequence[Load], world: World, asked: Asked) -> It
 def _index(rows: int, loads: Sequence[Load], world: World, fleets: Sequence[Fleet]) -> Iterator[Break]:
     if world.index is None or not world.dimension:
         return
-    from ..knn.choose import choose
+    from ...knn.choose import choose
 
     embedded = next((each for each in loads if each.of.stage == "embed"), None)
     share = embedded.rows / rows if embedded is not None else 1.0

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from .forecasting import Amount, Load, World, index_bytes, requests_of, shards_of, through
+from .projection import Amount, Load, World, index_bytes, requests_of, shards_of, through
 
 if TYPE_CHECKING:
-    from .forecasting import Fleet
+    from .projection import Fleet
 
 KEYS_A_PAGE = 1_000
 """Names that S3 gives in one answer to a listing."""

@@ -10,7 +10,7 @@ import pytest
 from tests.pipeline.toys import Grow, Sow
 from vlcorpus.corpus import Corpus
 from vlcorpus.pipeline.executor import Done, Failed, Task
-from vlcorpus.pipeline.forecasting_meter import Cost, Meter
+from vlcorpus.pipeline.forecasting.meter import Cost, Meter
 from vlcorpus.pipeline.plan import Plan, Step
 from vlcorpus.pipeline.run import run
 from vlcorpus.spec import setting

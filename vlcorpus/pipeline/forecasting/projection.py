@@ -4,7 +4,7 @@
     found = project(10**9, measured, world, Asked(machines=(Machine(cores=64, price=2.5),), days=7.0))
     found.amounts          [Amount("stored pairs", 8.1e8, "rows", low=7.7e8, high=8.4e8, basis="measured", why=...)]
     found.fleets           [Fleet(machine, count=12, seconds=5.9e5, machine_hours=1_930, cost=4_825.0, ...)]
-    found.breaks           what does not hold at that size, worst first (forecasting_breaks.py)
+    found.breaks           what does not hold at that size, worst first (forecasting.breaks.py)
 
 Pure functions: no corpus, no clock, no machine. Rows go through the stages by the shares of the sample; the interval is
 that of a share of so many draws, as if rows were independent. Time is linear in the rows but for `growth`, and machines
@@ -18,8 +18,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..audit.binomial import limits
-from .forecasting_terms import Basis, Machine, Measured
+from ...audit.binomial import limits
+from .terms import Basis, Machine, Measured
 
 REQUESTS_A_HOST = 3
 """robots.txt, tdmrep.json and ai.txt, each once for each host and shard."""
@@ -116,8 +116,8 @@ class Projection:
 
 
 def project(rows: int, measured: Sequence[Measured], world: World, asked: Asked) -> Projection:
-    from .forecasting_amounts import amounts
-    from .forecasting_breaks import breaks
+    from .amounts import amounts
+    from .breaks import breaks
 
     loads = tuple(load(rows, each, world) for each in measured)
     fleets = tuple(fleet(loads, machine, asked.days, asked.count) for machine in asked.machines)
@@ -172,7 +172,7 @@ def index_bytes(of: Measured, rows: float, world: World) -> float:
     """What an index of so many rows takes for both sides, which a sample's does not show: it is of another kind."""
     if of.stage != "index" or world.index is None or not world.dimension or rows < 1:
         return 0.0
-    from ..knn.choose import choose
+    from ...knn.choose import choose
 
     memory, latency = world.index
     chosen = choose(int(rows), world.dimension, memory=memory, latency=latency)

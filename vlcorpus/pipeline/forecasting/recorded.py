@@ -12,10 +12,10 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from ..corpus import Corpus, Layer
-from ..stages import registry
-from .forecasting_sample import Drawn
-from .forecasting_terms import Measured
+from ...corpus import Corpus, Layer
+from ...stages import registry
+from .sample import Drawn
+from .terms import Measured
 
 MOST_UNITS = 1_000
 
@@ -52,7 +52,7 @@ def downloaded(corpus: Corpus, drawn: Drawn) -> list[Measured]:
 
 
 def _success(corpus: Corpus, unit: str, numbers: tuple[int, ...]) -> int:
-    from ..io import table
+    from ...io import table
 
     path = corpus.layer("shards").path(f"{unit}.parquet")
     statuses = table.read(path, "shards", only=["status"]).column("status").to_pylist()

@@ -25,10 +25,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from ..corpus import Corpus
-from ..errors import VlcorpusError
-from ..stages.base import Stage, Work
-from .executor import Done, Failed, Result, Task
+from ...corpus import Corpus
+from ...errors import VlcorpusError
+from ...stages.base import Stage, Work
+from ..executor import Done, Failed, Result, Task
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Meter:
 
 
 def _serve(pipe: Connection) -> None:
-    from . import worker
+    from .. import worker
 
     worker.prepare()
     opened: dict[tuple[Stage, Corpus], Work] = {}
@@ -108,7 +108,7 @@ def _serve(pipe: Connection) -> None:
 def _measured(task: Task, opened: dict[tuple[Stage, Corpus], Work]) -> Cost | tuple[VlcorpusError, str]:
     import traceback
 
-    from ..stages.sharing import lent
+    from ...stages.sharing import lent
 
     shared = 0.0
 

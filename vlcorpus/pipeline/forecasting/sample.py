@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..corpus import Corpus
-from ..errors import CorpusError
-from ..stages.base import UnitCommit
-from ..stages.import_ import Import
+from ...corpus import Corpus
+from ...errors import CorpusError
+from ...stages.base import UnitCommit
+from ...stages.import_ import Import
 
 MOST_SHARDS = 24
 MOST_FETCHED = 4
@@ -68,8 +68,8 @@ def draw(corpus: Corpus, wanted: int, *, seed: int, images: bool) -> Drawn:
     """About `wanted` candidates. images: of those whose shard has been downloaded; their images are taken along."""
     import numpy as np
 
-    from ..draws import drawn, halves
-    from ..io import table
+    from ...draws import drawn, halves
+    from ...io import table
 
     units = corpus.layer("shards" if images else "candidates").units()
     if not units:
@@ -134,7 +134,7 @@ def scratch(drawn: Drawn, folder: Path) -> Corpus:
     """A new corpus in `folder` that holds the sample."""
     import pyarrow as pa
 
-    from ..io import table
+    from ...io import table
 
     corpus = Corpus.create(folder, shard_rows=max(drawn.corpus.shard_rows, drawn.count), seed=drawn.corpus.seed)
     stage = Import(source="sample")
@@ -162,9 +162,9 @@ def _units(count: int) -> Iterator[tuple[str, int, int]]:
 
 def _take_images(drawn: Drawn, corpus: Corpus, stage: Import, rows: list[Row]) -> None:
     """Shards of the sample: what is said of each image, and the bytes that are stored of it."""
-    from ..io.journal import Journal
-    from ..stages import shards
-    from ..stages.outcome import Outcome
+    from ...io.journal import Journal
+    from ...stages import shards
+    from ...stages.outcome import Outcome
 
     outcomes = list(_outcomes(drawn))
     for unit, start, end in _units(len(rows)):
@@ -179,9 +179,9 @@ def _take_images(drawn: Drawn, corpus: Corpus, stage: Import, rows: list[Row]) -
 
 
 def _outcomes(drawn: Drawn) -> Iterator[Any]:
-    from ..io import table, tar
-    from ..stages.outcome import Outcome
-    from ..stages.samples import IMAGES
+    from ...io import table, tar
+    from ...stages.outcome import Outcome
+    from ...stages.samples import IMAGES
 
     layer = drawn.corpus.layer("shards")
     for unit, numbers in drawn.rows:
@@ -202,8 +202,8 @@ def carry(drawn: Drawn, name: str, corpus: Corpus) -> None:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    from ..io import table
-    from ..io.commit import Commit
+    from ...io import table
+    from ...io.commit import Commit
 
     source, target = drawn.corpus.layer(name), corpus.layer(name)
     found: list[pa.Table] = []

@@ -11,7 +11,7 @@ from tests.corpora import small
 from vlcorpus.corpus import Corpus
 from vlcorpus.errors import CorpusError
 from vlcorpus.io import table
-from vlcorpus.pipeline.forecasting_sample import carry, draw, scratch
+from vlcorpus.pipeline.forecasting.sample import carry, draw, scratch
 from vlcorpus.stages.samples import stored
 from vlcorpus.views.verify import verify
 
