@@ -21,7 +21,7 @@ from ..pipeline.plan import Plan, make_plan
 from ..pipeline.run import Stop, run
 from ..stages.base import ALL, Stage
 from . import output
-from .machines import Machines
+from .machines import MEMORY, Machines
 from .progress import Progress
 
 LAST_SECONDS = 9.0  # from SIGTERM to the end, whatever an executor does
@@ -82,6 +82,8 @@ def do(
     if part is not None:
         output.note(f"part {part}" + (f" ({part.told})" if part.told else ""))
         log_name += f"-{part.own}-of-{part.parts}"
+    if corpus.place.startswith(MEMORY):
+        output.note(f"{corpus.place} is in this command's memory, and gone when it ends")
     with corpus.lock(command_line(), part=None if part is None else str(part)):
         plan = make_plan(corpus, stages, part=part)
         for stage in plan.added:

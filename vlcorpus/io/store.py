@@ -256,7 +256,7 @@ class Store:
             except Exception as error:  # whatever a store's library makes of a bad moment
                 if number == TRIES or (is_lasting(error) and not isinstance(error, Damaged)):
                     said = f"cannot {what} in {shown(self.url)}: {brief(error, self.at(''))}"
-                    raise CorpusError(said, advice(error)) from error
+                    raise CorpusError(said, advice(error).partition(";")[0]) from error
             stopping.wait(FIRST_PAUSE * 2 ** (number - 1) * random.uniform(0.5, 1.5))
         raise AssertionError
 
